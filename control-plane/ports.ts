@@ -1,0 +1,160 @@
+/**
+ * What the rooms of the control plane ask of each other. REST reads the mirror and the roster and writes through the mirror;
+ * the gRPC sessions read the mirror and keep the roster; the store knows nobody. `main.ts` puts the implementations together.
+ */
+import type { Issue } from '../core/errors.js';
+import type { PolicyRevision } from '../core/policy/model.js';
+import type { AuditEntry, HistoryEntry, Instance, Operation, WriteResult } from './store/store.js';
+
+/** A policy came, changed or went. */
+export interface PolicyChange {
+  readonly revision: number;
+  readonly name: string;
+  readonly before: PolicyRevision | undefined;
+  readonly after: PolicyRevision | undefined;
+}
+
+export interface MirrorHealth {
+  readonly up: boolean;
+  /** Why it is not, in words; empty while up. */
+  readonly reason: string;
+}
+
+/** Events of the mirror, delivered in order, after its state has changed; a listener's error is logged and goes no further. */
+export interface MirrorEvents {
+  /** Policies changed; in order of revision. */
+  policies: (changes: readonly PolicyChange[]) => void;
+  /** Everything was loaded anew, perhaps of another dataset: compare by hash. */
+  reset: () => void;
+  /** The instances of these services changed. */
+  instances: (services: ReadonlySet<string>) => void;
+  /** Instances of `service` now also use `callees`. */
+  interest: (service: string, callees: readonly string[]) => void;
+  health: (health: MirrorHealth) => void;
+}
+
+/** This replica's copy of the store in memory, fed by one watch: all reads are answered from it, also while the store is away. */
+export interface Mirror {
+  readonly dataset: string;
+  /** Head of the log as seen here. */
+  readonly revision: number;
+  readonly health: MirrorHealth;
+  /** What is in the store and can't be read (foreign keys, damaged documents). */
+  readonly faults: readonly Issue[];
+
+  policy(name: string): PolicyRevision | undefined;
+  /** All, by name. */
+  policies(): readonly PolicyRevision[];
+  /** Those whose `match.to` is this name (`*` for the general ones). */
+  policiesTo(to: string): readonly PolicyRevision[];
+  /** Changes with a greater revision, oldest first; undefined if it can't be told any more (the last 10,000 are kept). */
+  changesSince(revision: number): readonly PolicyChange[] | undefined;
+
+  /** Live instances by service. */
+  services(): ReadonlyMap<string, readonly Instance[]>;
+  instances(service: string): readonly Instance[];
+  interests(): ReadonlyMap<string, ReadonlySet<string>>;
+
+  /**
+   * One atomic write; repeated with the same request id within `timeoutMs` (2 s) if the store gave no answer. Resolves when
+   * this mirror has seen it, so that the writer reads what it wrote. Rejects with `store_unavailable`, `revision_conflict`.
+   */
+  write(request: {
+    requestId: string;
+    author: string;
+    action: string;
+    operations: readonly Operation[];
+  }): Promise<WriteResult>;
+  history(name: string, options: { before?: number; limit: number }): Promise<readonly HistoryEntry[]>;
+  historic(name: string, revision: number): Promise<HistoryEntry | undefined>;
+  audit(options: { before?: string; limit: number }): Promise<readonly AuditEntry[]>;
+
+  on<E extends keyof MirrorEvents>(event: E, listener: MirrorEvents[E]): () => void;
+  close(): Promise<void>;
+}
+
+export interface AgentRow {
+  /** `<service>/<instance>`. */
+  readonly agent: string;
+  readonly service: string;
+  readonly instance: string;
+  readonly zone: string;
+  readonly version: string;
+  readonly replica: string;
+  readonly protocol: string;
+  readonly capabilities: readonly string[];
+  readonly callees: readonly string[];
+  readonly dataset: string;
+  /** Revision up to which the agent has been sent, has acknowledged, and has applied without a refusal. */
+  readonly sent: number;
+  readonly acked: number;
+  readonly applied: number;
+  /** Milliseconds for which the oldest push has been waiting for its acknowledgement; 0: up to date. */
+  readonly staleMs: number;
+  readonly connectedMs: number;
+  readonly refused: readonly {
+    readonly policy: string;
+    readonly revision: number;
+    readonly reason: string;
+  }[];
+}
+
+export interface PolicyStatus {
+  readonly policy: string;
+  readonly revision: number;
+  readonly agents: {
+    readonly total: number;
+    readonly applied: number;
+    readonly pending: number;
+    readonly refused: readonly { readonly agent: string; readonly reason: string }[];
+  };
+}
+
+/** A circuit as one agent reports it. */
+export interface CircuitRow {
+  /** `<callee>|<policy>` or `<callee>|<policy>|<method>`. */
+  readonly id: string;
+  readonly callee: string;
+  readonly method: string;
+  readonly policy: string;
+  readonly revision: number;
+  readonly agent: string;
+  readonly state: string;
+  readonly epoch: number;
+  readonly retryAfterMs: number;
+  readonly reason: string;
+  /** Milliseconds since the agent said so. */
+  readonly ageMs: number;
+}
+
+export interface CircuitChange {
+  readonly agent: string;
+  readonly before: string;
+  readonly row: CircuitRow;
+}
+
+/** Calls of one instance's service as its callers reported them over the last 10 s, for health in `GET /v1/services`. */
+export interface ServiceHealth {
+  readonly calls: number;
+  readonly failed: number;
+  readonly rejected: number;
+}
+
+/** Who is connected, to this replica (live) and to the others (from their summaries, at most 2 s old). */
+export interface Roster {
+  agents(): Promise<readonly AgentRow[]>;
+  agent(id: string): Promise<AgentRow | undefined>;
+  status(policy: PolicyRevision): Promise<PolicyStatus>;
+  /** Agents whose interest has a policy with this match: what a dry run names. */
+  concerned(match: { to: string; from?: string }): Promise<readonly string[]>;
+  /** Circuits that any agent reports in a state other than closed, and the closed ones of agents of this replica. */
+  circuits(): Promise<readonly CircuitRow[]>;
+  health(service: string): ServiceHealth;
+  /** Streams of this replica. */
+  readonly connected: number;
+  on(event: 'circuit', listener: (change: CircuitChange) => void): () => void;
+  on(
+    event: 'agent',
+    listener: (row: AgentRow, kind: 'connected' | 'disconnected' | 'refused') => void,
+  ): () => void;
+}
