@@ -23,6 +23,7 @@ export const controlCodes = [
   'invalid_request',
   'invalid_configuration',
   'not_found',
+  'method_not_allowed',
   'revision_conflict',
   'unsupported_media_type',
   'payload_too_large',

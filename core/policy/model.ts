@@ -67,6 +67,7 @@ export interface RetrySpec {
 export interface HedgeSpec {
   readonly delay:
     | { readonly kind: 'fixed'; readonly ms: number }
+    /** `p` is a fraction: 0.95. */
     | { readonly kind: 'percentile'; readonly p: number };
   readonly extra: number;
 }

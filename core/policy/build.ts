@@ -1,0 +1,68 @@
+/**
+ * From the document as read to the model: the model's names carry their units, and defaults that depend on another field are
+ * filled in. Never refuses anything; that is the schema's work.
+ */
+import { defaults, WINDOW_BUCKETS } from './defaults.js';
+import type { CircuitSpec, FallbackSpec, Match, Sections } from './model.js';
+import type { Written } from './schema.js';
+import { parseRate } from './units.js';
+
+type WrittenSpec = Written['spec'];
+type Present<S extends keyof WrittenSpec> = NonNullable<WrittenSpec[S]>;
+
+export function buildMatch({ to, from, method }: Written['match']): Match {
+  return { to, ...(from === undefined ? {} : { from }), ...(method === undefined ? {} : { method }) };
+}
+
+export function buildSections(spec: WrittenSpec): Sections {
+  const { retry, hedge, circuit, bulkhead, rateLimit, fallback, ...scalars } = spec;
+  return {
+    ...scalars,
+    ...(retry === undefined ? {} : { retry: retry && buildRetry(retry) }),
+    ...(hedge === undefined ? {} : { hedge }),
+    ...(circuit === undefined ? {} : { circuit: circuit && buildCircuit(circuit) }),
+    ...(bulkhead === undefined ? {} : { bulkhead: bulkhead && buildBulkhead(bulkhead) }),
+    ...(rateLimit === undefined ? {} : { rateLimit: rateLimit && buildRateLimit(rateLimit) }),
+    ...(fallback === undefined ? {} : { fallback: fallback?.map(buildFallback) ?? null }),
+  };
+}
+
+function buildRetry({ attempts, on, backoff, budget }: Present<'retry'>) {
+  return { attempts, on, backoff: { baseMs: backoff.base, maxMs: backoff.max }, budget };
+}
+
+function buildCircuit(circuit: Present<'circuit'>): CircuitSpec {
+  const { window, slowCall, slowRate, openFor, halfOpen, cluster, ...same } = circuit;
+  return {
+    ...same,
+    window: window.kind === 'time' ? { ...window, buckets: WINDOW_BUCKETS } : window,
+    ...(slowCall === undefined ? {} : { slowCallMs: slowCall }),
+    slowRate: slowRate ?? parseRate(defaults.circuit.slowRate) ?? 1,
+    openForMs: openFor,
+    halfOpen: { calls: halfOpen.calls, maxWaitMs: halfOpen.maxWait },
+    cluster: {
+      windowMs: cluster.window,
+      quorum: cluster.quorum,
+      minReporters: cluster.minReporters,
+      ramp: cluster.ramp,
+      rampStepMs: cluster.rampStep,
+    },
+  };
+}
+
+function buildBulkhead({ queueTimeout, ...same }: Present<'bulkhead'>) {
+  return { ...same, ...(queueTimeout === undefined ? {} : { queueTimeoutMs: queueTimeout }) };
+}
+
+function buildRateLimit({ rate, per, burst, scope }: Present<'rateLimit'>) {
+  return { rate, perMs: per, burst: burst ?? rate, scope };
+}
+
+function buildFallback(entry: Present<'fallback'>[number]): FallbackSpec {
+  const { cache, target, handler, error } = entry;
+  if (cache) return { kind: 'cache', maxAgeMs: cache.maxAge };
+  if (target) return { kind: 'target', ...target };
+  if (handler !== undefined) return { kind: 'handler', name: handler };
+  if (error) return { kind: 'error', ...error };
+  return { kind: 'static', value: entry.static };
+}

@@ -1,0 +1,122 @@
+/**
+ * The one parser of policy documents: for REST, files, the store and the wire. All faults come at once, those of form and
+ * those of sense, each with its place and what would be right; a document without any becomes a `Policy`. Never throws,
+ * whatever it is given, and costs no more than the caps allow (64 KiB, 16 levels, 100 issues).
+ */
+import { createHash } from 'node:crypto';
+import type { z } from 'zod';
+import type { Issue } from '../errors.js';
+import { messageOf } from '../errors.js';
+import { buildMatch, buildSections } from './build.js';
+import type { Policy } from './model.js';
+import {
+  canonical,
+  DOCUMENT_BYTES_MAX,
+  isRecord,
+  type Path,
+  type Plain,
+  pathOf,
+  plainCopy,
+  quoted,
+} from './plain.js';
+import { documentSchema, type Written } from './schema.js';
+
+export type ParseResult =
+  | { readonly ok: true; readonly policy: Policy }
+  | { readonly ok: false; readonly issues: readonly Issue[] };
+
+export interface ParseOptions {
+  /** The name under which the document was given: one without a name takes it, one with another is refused. */
+  readonly name?: string | undefined;
+}
+
+const ISSUES_MAX = 100;
+
+/** A policy from plain values (of JSON, YAML or a program). */
+export function parsePolicy(input: unknown, options: ParseOptions = {}): ParseResult {
+  const issues: Issue[] = [];
+  const plain = plainCopy(input, issues);
+  if (plain === undefined) return refused(issues);
+  const document = named(plain, options.name, issues);
+  const text = canonical(document);
+  if (Buffer.byteLength(text) > DOCUMENT_BYTES_MAX)
+    return refused([{ path: '', message: `is too large; at most ${DOCUMENT_BYTES_MAX / 1024} KiB` }]);
+  const { data, error } = documentSchema().safeParse(document);
+  if (error) addIssues(error.issues, [], issues);
+  if (data && issues.length === 0) return { ok: true, policy: policyOf(data, text) };
+  return refused(issues);
+}
+
+/** A policy from JSON text, as the store and the wire hold it. */
+export function parseDocument(json: string, options: ParseOptions = {}): ParseResult {
+  if (json.length > DOCUMENT_BYTES_MAX)
+    return refused([{ path: '', message: `is too large; at most ${DOCUMENT_BYTES_MAX / 1024} KiB` }]);
+  let input: unknown;
+  try {
+    input = JSON.parse(json);
+  } catch (error) {
+    return refused([{ path: '', message: `is no JSON: ${messageOf(error)}` }]);
+  }
+  return parsePolicy(input, options);
+}
+
+function policyOf(written: Written, document: string): Policy {
+  return {
+    name: written.policy,
+    match: buildMatch(written.match),
+    priority: written.priority,
+    mode: written.mode,
+    spec: buildSections(written.spec),
+    rollout: written.rollout,
+    document,
+    hash: createHash('sha256').update(document).digest('hex').slice(0, 16),
+  };
+}
+
+function named(plain: Plain, name: string | undefined, issues: Issue[]): Plain {
+  if (name === undefined || !isRecord(plain)) return plain;
+  if (plain.policy === undefined) return Object.assign(Object.create(null), plain, { policy: name });
+  if (plain.policy !== name && typeof plain.policy === 'string')
+    issues.push({
+      path: 'policy',
+      message: `must be ${quoted(name)}, the name it is put under; got ${quoted(plain.policy)}`,
+    });
+  return plain;
+}
+
+function refused(issues: readonly Issue[]): ParseResult {
+  if (issues.length <= ISSUES_MAX) return { ok: false, issues };
+  const more = { path: '', message: `and ${issues.length - ISSUES_MAX} more` };
+  return { ok: false, issues: [...issues.slice(0, ISSUES_MAX), more] };
+}
+
+/** One issue for each place, the first that was found there. */
+function addIssues(found: readonly z.core.$ZodIssue[], base: Path, issues: Issue[]): void {
+  const places = new Set(issues.map(({ path }) => path));
+  for (const { path, message } of found.flatMap((issue) => flatten(issue, base))) {
+    if (places.has(path)) continue;
+    places.add(path);
+    issues.push({ path, message });
+  }
+}
+
+function flatten(issue: z.core.$ZodIssue, base: Path): Issue[] {
+  const path = [...base, ...issue.path];
+  if (issue.code === 'unrecognized_keys') {
+    const messages = issue.message.split('\n');
+    return issue.keys.map((key, i) => ({
+      path: pathOf([...path, key]),
+      message: messages[i] ?? 'unknown field',
+    }));
+  }
+  if (issue.code === 'invalid_union') {
+    // The alternative that was meant is the one whose type is right; its own faults say more.
+    const meant = issue.errors.find((faults) => !faults.some(isOfType));
+    if (meant) return meant.flatMap((fault) => flatten(fault, path));
+  }
+  return [{ path: pathOf(path), message: issue.message }];
+}
+
+function isOfType(issue: z.core.$ZodIssue): boolean {
+  return issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value');
+}

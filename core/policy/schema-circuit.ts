@@ -1,0 +1,120 @@
+/**
+ * The form of `spec.circuit`: when it opens, how it probes, and how a fleet decides together.
+ */
+import { z } from 'zod';
+import { defaults } from './defaults.js';
+import {
+  choice,
+  DAY_MS,
+  duration,
+  type Fault,
+  type Fields,
+  HOUR_MS,
+  must,
+  numberOf,
+  rate,
+  record,
+  sense,
+  senseOfList,
+  whole,
+} from './leaves.js';
+import { isRecord } from './plain.js';
+import { formatRate } from './units.js';
+
+export function circuit() {
+  const { halfOpen, cluster, ...own } = defaults.circuit;
+  const window = z.union(
+    [
+      duration(10, HOUR_MS).transform((durationMs) => ({ kind: 'time' as const, durationMs })),
+      record({ calls: whole(1, 10_000).describe('The last so many calls.') }).transform(({ calls }) => ({
+        kind: 'count' as const,
+        calls,
+      })),
+    ],
+    { error: must('a duration, for example 10s, or a number of calls, as { calls: 100 }') },
+  );
+  return record({
+    window: window.prefault(own.window).describe('What the rates are taken over: time, or the last calls.'),
+    failureRate: rate(0, 1, { aboveMin: true })
+      .prefault(own.failureRate)
+      .describe('Opens at this rate of failures, or above.'),
+    slowCall: duration(1, DAY_MS)
+      .exactOptional()
+      .describe('From here on a call counts as slow; absent: none does.'),
+    slowRate: rate(0, 1, { aboveMin: true })
+      .exactOptional()
+      .describe(`Opens at this rate of slow calls, or above; absent: ${own.slowRate}.`),
+    minimumCalls: whole(1, 1_000_000)
+      .prefault(own.minimumCalls)
+      .describe('Finished calls in the window below which nothing is decided.'),
+    openFor: duration(1, HOUR_MS)
+      .prefault(own.openFor)
+      .describe('Open at first for this long (±20 %), doubled at each re-opening up to 60s or itself.'),
+    halfOpen: record({
+      calls: whole(1, 1_000)
+        .prefault(halfOpen.calls)
+        .describe('Probes per half-open period; they alone decide.'),
+      maxWait: duration(1, HOUR_MS)
+        .prefault(halfOpen.maxWait)
+        .describe('A probe without a deadline has failed after.'),
+    })
+      .prefault({})
+      .describe('Probing.'),
+    per: choice('service', 'method')
+      .prefault(own.per)
+      .describe('One circuit for the callee, or one for each method.'),
+    scope: choice('local', 'cluster')
+      .prefault(own.scope)
+      .describe('Decided by each agent, or by all together too.'),
+    cluster: record({
+      window: duration(100, HOUR_MS)
+        .prefault(cluster.window)
+        .describe('What the pooled rates are taken over.'),
+      quorum: rate(0, 1, { aboveMin: true })
+        .prefault(cluster.quorum)
+        .describe('Of the active reporters must agree.'),
+      minReporters: whole(1, 10_000).prefault(cluster.minReporters).describe('Must agree in any case.'),
+      ramp: z
+        .array(rate(0, 1, { aboveMin: true }), {
+          error: must('a list of percentages, for example [5%, 25%, 100%]'),
+        })
+        .min(1, { error: 'must have a step: the last one is 100%' })
+        .max(20, { error: 'must have at most 20 steps' })
+        .check(senseOfList(ascending))
+        .prefault([...cluster.ramp])
+        .describe('Admitted after closing, step by step.'),
+      rampStep: duration(100, HOUR_MS)
+        .prefault(cluster.rampStep)
+        .describe('Each step is held at least this long.'),
+    })
+      .prefault({})
+      .describe('Settings of `scope: cluster`.'),
+  }).check(sense(circuitSense));
+}
+
+function circuitSense({ window, minimumCalls, slowCall, slowRate }: Fields, fault: Fault): void {
+  const calls = isRecord(window) && window.kind === 'count' ? numberOf(window.calls) : undefined;
+  const minimum = numberOf(minimumCalls);
+  if (calls !== undefined && minimum !== undefined && minimum > calls) {
+    // Whether it was written or filled in isn't known any more; this is true of both.
+    const usual = minimum === defaults.circuit.minimumCalls ? ', which also holds where none is written' : '';
+    fault(
+      ['minimumCalls'],
+      `must be at most the ${calls} calls of the window, or nothing is ever decided; got ${minimum}${usual}`,
+    );
+  }
+  if (slowRate !== undefined && slowCall === undefined)
+    fault(['slowRate'], 'decides nothing without slowCall: say from which duration a call is slow');
+}
+
+function ascending(ramp: readonly unknown[], fault: Fault): void {
+  const steps = ramp.map(numberOf);
+  for (const [i, step] of steps.entries()) {
+    const before = steps[i - 1];
+    if (step !== undefined && before !== undefined && step <= before)
+      fault([i], `must be above the step before it (${formatRate(before)}); got ${formatRate(step)}`);
+  }
+  const last = steps.at(-1);
+  if (last !== undefined && last !== 1)
+    fault([steps.length - 1], `must be 100% in the last step; got ${formatRate(last)}`);
+}

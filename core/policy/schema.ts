@@ -1,0 +1,130 @@
+/**
+ * The form of a policy document, field by field: type, range, default, and what it is for. The parser reads with it, and
+ * OpenAPI and docs/policies.md are held to it. What is read keeps the document's own names (so that faults have its paths);
+ * `build.ts` turns it into the model. Built at first use: importing this costs nothing but zod itself.
+ */
+import { z } from 'zod';
+import { defaults } from './defaults.js';
+import {
+  choice,
+  DAY_MS,
+  duration,
+  type Fault,
+  type Fields,
+  must,
+  name,
+  numberOf,
+  record,
+  sense,
+  serviceRight,
+  whole,
+} from './leaves.js';
+import { calleePattern, methodPattern, policyNamePattern, serviceNamePattern } from './names.js';
+import { isList, isRecord } from './plain.js';
+import { breaches, type Facts } from './rules.js';
+import { fallback, hedge, retry } from './schema-attempts.js';
+import { circuit } from './schema-circuit.js';
+import { bulkhead, rateLimit } from './schema-limits.js';
+
+const methodRight = 'a method as pkg.Service/Method, or pkg.Service/* for all of a service';
+
+function match() {
+  return record({
+    to: name(calleePattern, `${serviceRight}, or "*"`).describe(
+      'Callee service, guard resource, or `*` for all.',
+    ),
+    from: name(serviceNamePattern, `${serviceRight}; leave it out for every caller`)
+      .exactOptional()
+      .describe('Caller service; absent: every caller.'),
+    method: name(methodPattern, `${methodRight}; leave it out for every method`)
+      .exactOptional()
+      .describe('`pkg.Service/Method`, or `pkg.Service/*`; absent: every method.'),
+  });
+}
+
+function spec() {
+  const limit = () => duration(1, DAY_MS).nullable().exactOptional();
+  return record({
+    timeout: limit().describe('The whole call; of a streamed response, until its first message.'),
+    attemptTimeout: limit().describe('Each attempt.'),
+    streamTimeout: limit().describe('The whole of a streaming call.'),
+    idempotent: z
+      .boolean({ error: must('true or false') })
+      .nullable()
+      .exactOptional()
+      .describe('Harmless to repeat: allows retries of what may have been executed, and hedging.'),
+    retry: retry().nullable().exactOptional().describe('Trying again.'),
+    hedge: hedge().nullable().exactOptional().describe('Trying a second time before the first has answered.'),
+    circuit: circuit().nullable().exactOptional().describe('Stops calling what fails.'),
+    bulkhead: bulkhead().nullable().exactOptional().describe('Bounds calls under way.'),
+    rateLimit: rateLimit().nullable().exactOptional().describe('Bounds calls per time.'),
+    fallback: fallback().nullable().exactOptional().describe('What is answered instead, in turn.'),
+  }).check(
+    sense((fields, fault) => {
+      for (const { path, message, refused } of breaches(factsOfFields(fields)))
+        if (refused) fault(path, message);
+    }),
+  );
+}
+
+/** Of a spec that may be wrong in parts. */
+function factsOfFields(spec: Fields): Facts {
+  const { hedge, circuit, bulkhead } = spec;
+  return {
+    timeout: numberOf(spec.timeout),
+    attemptTimeout: numberOf(spec.attemptTimeout),
+    idempotent: spec.idempotent === true,
+    hedge: isRecord(hedge)
+      ? { delay: isRecord(hedge.delay) ? numberOf(hedge.delay.ms) : undefined }
+      : undefined,
+    slowCall: isRecord(circuit) ? numberOf(circuit.slowCall) : undefined,
+    queueTimeout: isRecord(bulkhead) ? numberOf(bulkhead.queueTimeout) : undefined,
+  };
+}
+
+function document() {
+  return record({
+    policy: name(
+      policyNamePattern,
+      'a name of a-z, 0-9 and . _ - (at most 128, the first a letter or digit)',
+    ).describe('Unique name of the policy.'),
+    match: match().describe('The calls it is about.'),
+    mode: choice('enforce', 'shadow', 'off')
+      .prefault(defaults.mode)
+      .describe('Enforced, only watched, or as if absent.'),
+    priority: whole(-1_000, 1_000)
+      .prefault(defaults.priority)
+      .describe('Among equally specific policies the higher one prevails.'),
+    spec: spec().prefault({}).describe('What it says; null removes what more general policies say.'),
+    rollout: record({
+      percent: whole(0, 100)
+        .prefault(defaults.rollout.percent)
+        .describe('Of the instances, by a stable hash.'),
+    })
+      .prefault({})
+      .describe('Staged rollout.'),
+  }).check(sense(elsewhere));
+}
+
+/** A call that falls back to itself would fail again, at best. */
+function elsewhere({ match, spec }: Fields, fault: Fault): void {
+  if (!isRecord(match) || !isRecord(spec) || !isList(spec.fallback)) return;
+  for (const [i, entry] of spec.fallback.entries()) {
+    const target = isRecord(entry) ? entry.target : undefined;
+    if (!isRecord(target) || target.to !== match.to) continue;
+    if (target.method === undefined || target.method === match.method)
+      fault(
+        ['spec', 'fallback', i, 'target'],
+        'must be another service or method than the one that is called',
+      );
+  }
+}
+
+export type Written = z.output<ReturnType<typeof document>>;
+
+let built: ReturnType<typeof document> | undefined;
+
+export function documentSchema(): ReturnType<typeof document> {
+  built ??= document();
+  return built;
+}

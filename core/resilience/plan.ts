@@ -1,0 +1,174 @@
+/**
+ * The policies of one target, folded into one object that admits an attempt and hears what came of it. The order is that of
+ * `docs/policies.md`, from the outside in:
+ *
+ *     fallback( deadline( retry/hedge( rateLimit( bulkhead( circuit( attemptTimeout( call )))))))
+ *
+ * What admits (rate limit, bulkhead, circuit) is a list of gates here, in this order, so that the circuit's permit is taken
+ * last and no other stage can lose it. What surrounds attempts (fallback, deadline, retry) is the agent's: it asks a plan once
+ * for each attempt. A gate that is added to the list needs no change here or in the other gates.
+ *
+ * Closed and uncontended, admitting and finishing a call allocates nothing.
+ */
+import { ADMITTED, type Gate, QUEUED, type Refusal, type Verdict, type Waiter } from './gate.js';
+import type { Outcome } from './outcome.js';
+import { NONE, type Permits } from './permits.js';
+
+/** Answers of `admit` that are no handle. */
+export const TURNED_AWAY = -1;
+export const WAITING = -2;
+
+/** In place of the number of gates an attempt has passed: it has passed all, and its outcome is known. */
+const SETTLED = -1;
+type Settling = Gate & Required<Pick<Gate, 'settle'>>;
+type Leaving = Gate & Required<Pick<Gate, 'leave'>>;
+
+const OVERLOADED: Refusal = {
+  code: 'overloaded',
+  text: 'too many calls are under way in this process; slow down',
+};
+
+export class Plan {
+  readonly #gates: readonly Gate[];
+  /** Of the gates, those that want to hear the outcome, and those that hold something to the end; innermost first. */
+  readonly #settling: readonly Settling[];
+  readonly #leaving: readonly Leaving[];
+  readonly #permits: Permits;
+  /** Gate that turned the last attempt away, or in whose line it has to wait; undefined: out of permits. */
+  #refusing: Gate | undefined;
+  #waiting = NONE;
+
+  /** `gates`, outermost first. */
+  constructor(gates: readonly Gate[], permits: Permits) {
+    this.#gates = gates;
+    const inwards = [...gates].reverse();
+    this.#settling = inwards.filter((gate): gate is Settling => gate.settle !== undefined);
+    this.#leaving = inwards.filter((gate): gate is Leaving => gate.leave !== undefined);
+    this.#permits = permits;
+  }
+
+  /** Whether `admit` can do without the time at present: it may be given NaN then, and saves a reading of the clock. */
+  get timeless(): boolean {
+    const gates = this.#gates;
+    for (let i = 0; i < gates.length; i++) if (!(gates[i] as Gate).timeless) return false;
+    return true;
+  }
+
+  /**
+   * A handle for `finish` if the attempt may start. TURNED_AWAY: ask `refusal` why, now. WAITING: hand a waiter to `wait`, now;
+   * when it is granted, `resume`.
+   */
+  admit(now: number, deadlineAt: number): number {
+    const permits = this.#permits;
+    const handle = permits.take(now, deadlineAt);
+    if (handle === NONE) return this.#outOfPermits();
+    const row = permits.row(handle);
+    const gates = this.#gates;
+    const count = gates.length;
+    for (let i = 0; i < count; i++) {
+      const verdict = (gates[i] as Gate).admit(row, now);
+      if (verdict !== ADMITTED) return this.#stop(handle, row, i, verdict, now);
+    }
+    permits.held[row] = count;
+    return handle;
+  }
+
+  /** Joins the line in which `admit` left it. Answers the handle that `resume` and `abandon` need. */
+  wait(waiter: Waiter): number {
+    const handle = this.#waiting;
+    this.#waiting = NONE;
+    this.#refusing?.enqueue?.(waiter);
+    return handle;
+  }
+
+  /** After the grant: the gates that remain. A handle or TURNED_AWAY (or WAITING, in the next line). */
+  resume(handle: number, now: number, deadlineAt: number): number {
+    const permits = this.#permits;
+    const row = permits.row(handle);
+    if (row === NONE) return TURNED_AWAY;
+    permits.starts[row] = now;
+    permits.deadlines[row] = deadlineAt;
+    const gates = this.#gates;
+    for (let i = (permits.held[row] as number) + 1; i < gates.length; i++) {
+      const verdict = (gates[i] as Gate).admit(row, now);
+      if (verdict !== ADMITTED) return this.#stop(handle, row, i, verdict, now);
+    }
+    permits.held[row] = gates.length;
+    return handle;
+  }
+
+  /** Leaves the line before a grant: in the same tick, nothing held. A handle whose waiter was granted is not affected. */
+  abandon(handle: number, waiter: Waiter, now: number): boolean {
+    const row = this.#permits.row(handle);
+    if (row === NONE) return false;
+    const gate = this.#gates[this.#permits.held[row] as number];
+    if (!gate?.forget?.(waiter)) return false;
+    this.#giveBack(row, this.#permits.held[row] as number, now);
+    return true;
+  }
+
+  /** What the attempt came to, if that is known before it is over (a stream's first message). Only the first counts. */
+  settle(handle: number, outcome: Outcome, now: number): void {
+    const row = this.#permits.row(handle);
+    if (row === NONE || this.#permits.held[row] !== this.#gates.length) return;
+    this.#permits.held[row] = SETTLED;
+    for (const gate of this.#settling) gate.settle(row, outcome, now);
+  }
+
+  /** The attempt is over: settles it, unless that was done, and gives back all it held. A second time does nothing. */
+  finish(handle: number, outcome: Outcome, now: number): void {
+    const permits = this.#permits;
+    const row = permits.row(handle);
+    if (row === NONE) return;
+    // Whom the outcome makes act (a listener, the next in line) can't end this one again.
+    permits.end(row);
+    const settling = this.#settling;
+    if (permits.held[row] !== SETTLED) {
+      for (let i = 0; i < settling.length; i++) (settling[i] as Settling).settle(row, outcome, now);
+    }
+    // The row is free before slots are passed on, since that may start the next call.
+    permits.free(row);
+    const leaving = this.#leaving;
+    for (let i = 0; i < leaving.length; i++) (leaving[i] as Leaving).leave(now);
+  }
+
+  /** When the attempt was admitted, on the clock of `admit`; NaN for a handle that has ended. */
+  startedAt(handle: number): number {
+    const row = this.#permits.row(handle);
+    return row === NONE ? Number.NaN : (this.#permits.starts[row] as number);
+  }
+
+  /** Why the last attempt was turned away. To be read at once. */
+  refusal(now: number): Refusal {
+    return this.#refusing?.refusal(now) ?? OVERLOADED;
+  }
+
+  #outOfPermits(): number {
+    this.#refusing = undefined;
+    return TURNED_AWAY;
+  }
+
+  /** Gate `i` did not let the attempt through: it waits there, or gives back what it holds of the gates before. */
+  #stop(handle: number, row: number, i: number, verdict: Verdict, now: number): number {
+    const gate = this.#gates[i];
+    if (verdict === QUEUED) {
+      this.#permits.held[row] = i;
+      this.#waiting = handle;
+      this.#refusing = gate;
+      return WAITING;
+    }
+    this.#giveBack(row, i, now);
+    // Giving back may have let others in, or turned them away.
+    this.#refusing = gate;
+    return TURNED_AWAY;
+  }
+
+  /** Undoes the first `count` gates for an attempt that never starts. */
+  #giveBack(row: number, count: number, now: number): void {
+    const gates = this.#gates;
+    this.#permits.end(row);
+    for (let i = count - 1; i >= 0; i--) gates[i]?.settle?.(row, 'neutral', now);
+    this.#permits.free(row);
+    for (let i = count - 1; i >= 0; i--) gates[i]?.leave?.(now);
+  }
+}
