@@ -1,0 +1,112 @@
+/**
+ * Wire ↔ values. Decoding answers a value or the fault that makes it none, and never throws, because grpc-js would turn a
+ * throw into INTERNAL, which blames the wrong side. A message that many streams share is encoded once and handed on as a
+ * Buffer, which the serialiser lets through untouched.
+ */
+import type { MethodDefinition } from '@grpc/grpc-js';
+import { type Issue, MeshError, messageOf } from '../core/errors.js';
+import { agentMessage, controlMessage } from './bounds.js';
+import { tooManyFields } from './guard.js';
+import type { AgentMessage, ControlMessage, Hello, Welcome } from './messages.js';
+import type { Check } from './shape.js';
+
+/** A frame that is no message; the session ends with INVALID_ARGUMENT and these words. */
+export interface Malformed {
+  readonly message: 'malformed';
+  readonly fault: Issue;
+}
+
+/** Already encoded, or to be encoded. */
+export type Outgoing = ControlMessage | Buffer;
+
+/** Both ends' view of `Agents/Session`. */
+export interface Wire {
+  /** For `server.addService`. */
+  readonly service: { readonly session: MethodDefinition<AgentMessage | Malformed, Outgoing> };
+  /** For `client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, …)`. */
+  readonly session: MethodDefinition<AgentMessage, ControlMessage>;
+  /** A message as the bytes that all streams can share. */
+  encode(message: ControlMessage): Buffer;
+  /** All definitions of the file, for reflection. */
+  readonly definitions: object;
+}
+
+/** The two types of the session as proto-loader gives them. */
+export interface RawSession {
+  readonly path: string;
+  readonly requestSerialize: (value: object) => Buffer;
+  readonly requestDeserialize: (bytes: Buffer) => object;
+  readonly responseSerialize: (value: object) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => object;
+}
+
+export function createWire(raw: RawSession, definitions: object): Wire {
+  const encode = (message: ControlMessage) => raw.responseSerialize(message);
+  const decodeAgent = (frame: Buffer) => decoded<AgentMessage>(frame, raw.requestDeserialize, agentMessage);
+  const method = {
+    path: raw.path,
+    requestStream: true,
+    responseStream: true,
+    originalName: 'session',
+  } as const;
+  return {
+    definitions,
+    encode,
+    service: {
+      session: {
+        ...method,
+        requestSerialize: raw.requestSerialize,
+        requestDeserialize: decodeAgent,
+        responseSerialize: (value) => (Buffer.isBuffer(value) ? value : encode(value)),
+        responseDeserialize: (frame) => orThrow(decoded(frame, raw.responseDeserialize, controlMessage)),
+      },
+    },
+    session: {
+      ...method,
+      requestSerialize: raw.requestSerialize,
+      requestDeserialize: (frame) => orThrow(decodeAgent(frame)),
+      responseSerialize: encode,
+      responseDeserialize: (frame) =>
+        orThrow(decoded<ControlMessage>(frame, raw.responseDeserialize, controlMessage)),
+    },
+  };
+}
+
+function decoded<T extends AgentMessage | ControlMessage>(
+  frame: Buffer,
+  decode: (frame: Buffer) => object,
+  check: Check,
+): T | Malformed {
+  if (tooManyFields(frame)) return malformed({ path: '', message: 'has more fields than any message needs' });
+  let value: object;
+  try {
+    value = decode(frame);
+  } catch (error) {
+    return malformed({ path: '', message: `is no message of this protocol: ${messageOf(error)}` });
+  }
+  complete(value);
+  const fault = check(value);
+  return fault ? malformed(fault) : (value as T);
+}
+
+function malformed(fault: Issue): Malformed {
+  return { message: 'malformed', fault };
+}
+
+function orThrow<T extends { readonly message: string }>(value: T | Malformed): T {
+  if (value.message !== 'malformed') return value as T;
+  const { path, message } = (value as Malformed).fault;
+  throw new MeshError('invalid_request', `${path === '' ? 'the message' : path} ${message}`);
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** proto3 leaves an absent message null; an absent version or set of intervals means zeros. */
+function complete(value: object): void {
+  const { hello, welcome } = value as { hello?: Writable<Hello>; welcome?: Writable<Welcome> };
+  if (hello) hello.protocol ??= { major: 0, minor: 0 };
+  if (welcome) {
+    welcome.protocol ??= { major: 0, minor: 0 };
+    welcome.intervals ??= { heartbeatMs: 0, reportMs: 0, urgentReportMs: 0 };
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * The messages of `agents.proto` as TypeScript knows them: what the wire gives after `codec.ts` has looked at it, every field
+ * present, numbers as numbers. A message is one of a union told apart by `message`, the name of the oneof's member, so the
+ * decoded object is used as it is and no second copy is made.
+ */
+
+export interface ProtocolVersion {
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** Of this release. Another major is refused; a minor one apart is understood. */
+export const protocolVersion: ProtocolVersion = { major: 1, minor: 0 };
+
+export interface PolicyHash {
+  readonly name: string;
+  readonly hash: string;
+  readonly revision: number;
+}
+
+export interface Hello {
+  readonly agent: string;
+  readonly service: string;
+  readonly instance: string;
+  readonly boot: number;
+  readonly zone: string;
+  readonly version: string;
+  readonly protocol: ProtocolVersion;
+  readonly capabilities: readonly string[];
+  readonly dataset: string;
+  readonly revision: number;
+  readonly hashes: readonly PolicyHash[];
+  readonly callees: readonly string[];
+  readonly concurrency: number;
+}
+
+export interface Subscribe {
+  readonly callees: readonly string[];
+}
+
+export interface Rejected {
+  readonly name: string;
+  readonly reason: string;
+  readonly revision: number;
+}
+
+export interface Ack {
+  readonly nonce: number;
+  readonly applied: readonly string[];
+  readonly rejected: readonly Rejected[];
+}
+
+export interface Cell {
+  readonly callee: string;
+  readonly method: string;
+  readonly endpoint: string;
+  readonly ok: number;
+  readonly failed: number;
+  readonly slow: number;
+  readonly rejected: number;
+  readonly blocked: number;
+  readonly latency: Uint8Array;
+}
+
+export interface ProbeResult {
+  readonly circuit: string;
+  readonly permit: number;
+  readonly ok: boolean;
+}
+
+export interface CircuitState {
+  readonly id: string;
+  readonly callee: string;
+  readonly method: string;
+  readonly state: string;
+  readonly policy: string;
+  readonly revision: number;
+  readonly epoch: number;
+  readonly retryAfterMs: number;
+  readonly reason: string;
+}
+
+export interface Report {
+  readonly seq: number;
+  readonly elapsedMs: number;
+  readonly cells: readonly Cell[];
+  readonly probes: readonly ProbeResult[];
+  readonly circuits: readonly CircuitState[];
+}
+
+export interface Lease {
+  readonly requestId: string;
+  readonly release: boolean;
+  /** `host:port`; `:port` stands for the address that the control plane sees. */
+  readonly address: string;
+  readonly protocol: string;
+  readonly version: string;
+  readonly weight: number;
+}
+
+export type Heartbeat = Readonly<Record<string, never>>;
+
+export interface Intervals {
+  readonly heartbeatMs: number;
+  readonly reportMs: number;
+  readonly urgentReportMs: number;
+}
+
+export interface Welcome {
+  readonly mesh: string;
+  readonly dataset: string;
+  readonly protocol: ProtocolVersion;
+  readonly replica: string;
+  readonly intervals: Intervals;
+  readonly error: string;
+}
+
+export interface PolicyDocument {
+  readonly name: string;
+  readonly revision: number;
+  readonly document: string;
+  readonly hash: string;
+}
+
+export interface Delta {
+  readonly dataset: string;
+  readonly revision: number;
+  readonly nonce: number;
+  readonly complete: boolean;
+  readonly upserts: readonly PolicyDocument[];
+  readonly removals: readonly string[];
+}
+
+export interface Endpoint {
+  readonly instance: string;
+  readonly address: string;
+  readonly zone: string;
+  readonly version: string;
+  readonly protocol: string;
+  readonly weight: number;
+}
+
+export interface Endpoints {
+  readonly service: string;
+  readonly instances: readonly Endpoint[];
+}
+
+export interface LeaseResult {
+  readonly requestId: string;
+  readonly ttlMs: number;
+  readonly error: string;
+  readonly code: string;
+}
+
+export interface Directive {
+  readonly circuit: string;
+  readonly state: string;
+  readonly circuitEpoch: number;
+  readonly seq: number;
+  readonly admitPercent: number;
+  readonly permits: readonly number[];
+  readonly ttlMs: number;
+  readonly reason: string;
+}
+
+export interface Directives {
+  readonly directives: readonly Directive[];
+}
+
+export interface Drain {
+  readonly afterMs: number;
+}
+
+export interface AgentBodies {
+  readonly hello: Hello;
+  readonly subscribe: Subscribe;
+  readonly ack: Ack;
+  readonly report: Report;
+  readonly lease: Lease;
+  readonly heartbeat: Heartbeat;
+}
+
+export interface ControlBodies {
+  readonly welcome: Welcome;
+  readonly delta: Delta;
+  readonly endpoints: Endpoints;
+  readonly lease: LeaseResult;
+  readonly directives: Directives;
+  readonly drain: Drain;
+  readonly heartbeat: Heartbeat;
+}
+
+/** `{ message: 'hello', hello: Hello } | …` */
+type OneOf<Bodies> = {
+  readonly [K in keyof Bodies]: { readonly message: K } & { readonly [P in K]: Bodies[P] };
+}[keyof Bodies];
+
+export type AgentMessage = OneOf<AgentBodies>;
+export type ControlMessage = OneOf<ControlBodies>;
