@@ -97,6 +97,8 @@ export interface AgentRow {
     readonly revision: number;
     readonly reason: string;
   }[];
+  /** Something for a person to see to, such as two processes under one instance name. */
+  readonly notice?: string;
 }
 
 export interface PolicyStatus {

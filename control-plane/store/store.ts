@@ -121,10 +121,12 @@ export type RegistryEvent =
     }
   | { readonly kind: 'interest'; readonly service: string; readonly callees: readonly string[] };
 
-/** What a watcher is told, in order. `reset`: the past is gone or another; load everything anew. */
+/** What a watcher is told, in order. */
 export interface WatchListener {
   log(entries: readonly LogEntry[]): void;
-  registry(events: readonly RegistryEvent[]): void;
+  /** `cursor`: where a watch would go on after these. */
+  registry(events: readonly RegistryEvent[], cursor: string): void;
+  /** The past is gone or another: load everything anew and watch from there; this watch says nothing more. */
   reset(reason: string): void;
   /** Whether the store answers at present. Called on each change. */
   health(up: boolean, reason: string): void;
@@ -140,6 +142,8 @@ export interface RegistrySnapshot {
   readonly interests: ReadonlyMap<string, readonly string[]>;
   /** Where `watch` has to start so that nothing is missed. */
   readonly cursor: string;
+  /** What could not be read, as in a `Snapshot`. */
+  readonly faults: readonly Issue[];
 }
 
 /** A replica's account of itself, for the others' answers. Replaced whole, expires after `ttlMs`. */
@@ -150,7 +154,8 @@ export interface ReplicaSummary {
 
 /**
  * Every method may reject with a MeshError: `store_unavailable` (nothing is known of the write, repeat it with its id),
- * `revision_conflict` (with `issues`: one for each operation that met another revision), `store_corrupt`.
+ * `revision_conflict` (with `issues`: one for each operation that met another revision, its `path` the document's name),
+ * `invalid_request` (a malformed write, or a request id of another one), `store_corrupt` (naming what cannot be read).
  */
 export interface Store {
   readonly kind: 'memory' | 'embedded' | 'redis';
@@ -172,7 +177,11 @@ export interface Store {
   /** Registers or renews; answers what holds. `stale`: a newer boot of the same id is there. */
   lease(instances: readonly Instance[], ttlMs: number): Promise<readonly ('held' | 'stale')[]>;
   release(id: string, boot: number): Promise<void>;
-  /** Ends leases that ran out on the store's clock; each is told to all watchers once. Any replica may call it at any time. */
+  /**
+   * Ends leases that ran out on the store's clock; each is told to all watchers once. Any replica may call it at any time,
+   * and some should every few seconds: after 15 s without a call nobody could reach the store, so nobody could renew, and
+   * the first call ends nothing but gives every lease 60 s to be renewed in.
+   */
   expire(): Promise<number>;
   /** Adds names to a service's interests (at most 1,000 are kept). */
   learn(service: string, callees: readonly string[]): Promise<void>;

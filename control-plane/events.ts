@@ -1,0 +1,173 @@
+/**
+ * What happened, as a numbered list with a short memory: the source of `GET /v1/events`. It listens to the mirror and the
+ * roster, gives each event an id, keeps the last 1,000 of them, and tells whoever reads. An id is `<source>-<number>`; the
+ * source is drawn anew by each replica's start, so that an id of another life or another replica is recognised as such and
+ * never answered with a gap in silence. Readers are called, never awaited: bounding a slow one is its own business.
+ */
+import { messageOf } from '../core/errors.js';
+import type { CircuitChange, Mirror, PolicyChange, Roster } from './ports.js';
+import type { Logger } from './telemetry/logger.js';
+
+/** `gap` is never kept: it tells one reader that what lies before can't be told any more. */
+export const eventTypes = ['policy', 'agent', 'circuit', 'instance', 'store', 'gap'] as const;
+export type EventType = (typeof eventTypes)[number];
+
+export interface MeshEvent {
+  readonly id: string;
+  readonly type: EventType;
+  /** ISO 8601, for people. */
+  readonly at: string;
+  readonly data: object;
+  /** The event as it goes over the wire, encoded once for all readers. */
+  readonly frame: string;
+}
+
+const EVENTS_MAX = 1000;
+/** Refusals told with one event; `GET /v1/agents/{id}` has them all. */
+const REFUSED_MAX = 10;
+
+export interface EventHub {
+  /** Events after `lastId`, oldest first; undefined if they can't be told (unknown, or beyond the memory). */
+  since(lastId: string): readonly MeshEvent[] | undefined;
+  /** A frame that says so, and from where on the reader is complete again. */
+  gap(lastId: string): string;
+  /** Calls `reader` for each event from now on; answers how to stop. */
+  read(reader: (event: MeshEvent) => void): () => void;
+  readonly readers: number;
+  close(): void;
+}
+
+export function createEventHub(deps: {
+  mirror: Mirror;
+  roster: Roster;
+  /** Wall-clock milliseconds. */
+  wallNow: () => number;
+  /** Unique for this life of this replica. */
+  source: string;
+  logger: Logger;
+}): EventHub {
+  const { wallNow, source, logger } = deps;
+  /** A ring: event n is at n modulo its size. */
+  const ring: MeshEvent[] = [];
+  const readers = new Set<(event: MeshEvent) => void>();
+  let last = 0;
+
+  const emit = (type: EventType, data: object) => {
+    const id = `${source}-${++last}`;
+    const event = encode(id, type, new Date(wallNow()).toISOString(), data);
+    ring[last % EVENTS_MAX] = event;
+    for (const reader of readers) {
+      try {
+        reader(event);
+      } catch (error) {
+        logger.error({ error: messageOf(error) }, 'a reader of the events failed');
+      }
+    }
+  };
+  const stops = listen(deps, emit);
+
+  return {
+    since(lastId) {
+      const match = /^(.*)-(\d{1,15})$/.exec(lastId);
+      const number = Number(match?.[2]);
+      if (match?.[1] !== source || number > last || number < last - EVENTS_MAX) return undefined;
+      const missed: MeshEvent[] = [];
+      for (let n = number + 1; n <= last; n++) {
+        const event = ring[n % EVENTS_MAX];
+        if (event) missed.push(event);
+      }
+      return missed;
+    },
+    gap: (lastId) =>
+      encode(`${source}-${last}`, 'gap', new Date(wallNow()).toISOString(), {
+        after: lastId.slice(0, 100),
+        reason: 'these events are not known here any more; read the present state anew',
+      }).frame,
+    read(reader) {
+      readers.add(reader);
+      return () => void readers.delete(reader);
+    },
+    get readers() {
+      return readers.size;
+    },
+    close() {
+      for (const stop of stops) stop();
+      readers.clear();
+    },
+  };
+}
+
+function encode(id: string, type: EventType, at: string, data: object): MeshEvent {
+  const frame = `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify({ at, ...data })}\n\n`;
+  return { id, type, at, data, frame };
+}
+
+/** Ties the hub to its sources; answers how to untie it. */
+function listen(
+  { mirror, roster }: { mirror: Mirror; roster: Roster },
+  emit: (type: EventType, data: object) => void,
+): (() => void)[] {
+  const instances = instanceDiff(mirror);
+  return [
+    mirror.on('policies', (changes) => {
+      for (const change of changes) emit('policy', policyEvent(change));
+    }),
+    mirror.on('reset', () => {
+      for (const data of instances.changed(new Set([...instances.known(), ...mirror.services().keys()])))
+        if (data.up.length + data.down.length > 0) emit('instance', data);
+      emit('store', { change: 'reset', dataset: mirror.dataset, revision: mirror.revision });
+    }),
+    mirror.on('instances', (services) => {
+      for (const data of instances.changed(services)) emit('instance', data);
+    }),
+    mirror.on('health', ({ up, reason }) => emit('store', { change: up ? 'up' : 'down', reason })),
+    roster.on('agent', (row, change) =>
+      emit('agent', {
+        agent: row.agent,
+        change,
+        service: row.service,
+        replica: row.replica,
+        revision: row.applied,
+        ...(change === 'refused' ? { refused: row.refused.slice(0, REFUSED_MAX) } : {}),
+      }),
+    ),
+    roster.on('circuit', (change) => emit('circuit', circuitEvent(change))),
+  ];
+}
+
+function policyEvent({ name, revision, before, after }: PolicyChange): object {
+  const change = after ? (before ? 'changed' : 'created') : 'deleted';
+  return { policy: name, revision, change, previous: before?.revision ?? null };
+}
+
+function circuitEvent({ agent, before, row }: CircuitChange): object {
+  const { id, callee, method, policy, revision, state, epoch, retryAfterMs, reason } = row;
+  return {
+    ...{ id, callee, method, policy, revision, agent, before, state, epoch },
+    retryAfterMs: Math.round(retryAfterMs),
+    reason,
+  };
+}
+
+/** The mirror says whose instances changed; this remembers who they were, to say which came and went. */
+function instanceDiff(mirror: Mirror) {
+  const known = new Map<string, ReadonlySet<string>>();
+  const read = (service: string) => new Set(mirror.instances(service).map(({ id }) => id));
+  for (const service of mirror.services().keys()) known.set(service, read(service));
+  return {
+    known: () => known.keys(),
+    changed(services: Iterable<string>) {
+      const events: { service: string; up: string[]; down: string[]; instances: number }[] = [];
+      for (const service of services) {
+        const before = known.get(service) ?? new Set<string>();
+        const now = read(service);
+        if (now.size > 0) known.set(service, now);
+        else known.delete(service);
+        const up = [...now].filter((id) => !before.has(id));
+        const down = [...before].filter((id) => !now.has(id));
+        events.push({ service, up, down, instances: now.size });
+      }
+      return events;
+    },
+  };
+}

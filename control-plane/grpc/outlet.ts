@@ -1,0 +1,79 @@
+/**
+ * The writing half of a stream: whether it takes more, since when it doesn't, and how it ends. Nobody writes past a `false`
+ * of `write`, so what is buffered for a slow reader is one high-water mark of references to shared bytes. An end whose peer
+ * doesn't take it within a moment cuts the connection: grpc-js has no other way to be rid of a stream that nobody reads.
+ */
+import type { Metadata, ServerDuplexStream } from '@grpc/grpc-js';
+import type { Clock, Timer } from '../../core/clock.js';
+import type { MeshError } from '../../core/errors.js';
+import type { Malformed, Outgoing } from '../../proto/codec.js';
+import type { AgentMessage } from '../../proto/messages.js';
+import { statusOf } from './status.js';
+
+export type SessionCall = ServerDuplexStream<AgentMessage | Malformed, Outgoing> & {
+  readonly metadata: Metadata;
+};
+
+const CUT_AFTER_MS = 2000;
+
+export class Outlet {
+  readonly #call: SessionCall;
+  readonly #clock: Clock;
+  readonly #cut: () => void;
+  #blockedSinceMs: number | undefined;
+  #wroteAtMs: number;
+  #ended = false;
+  #cutting: Timer | undefined;
+
+  /** `drained`: takes more again. `cut`: ends the connection by force. */
+  constructor(
+    call: SessionCall,
+    { clock, cut, drained }: { clock: Clock; cut: () => void; drained: () => void },
+  ) {
+    this.#call = call;
+    this.#clock = clock;
+    this.#cut = cut;
+    this.#wroteAtMs = clock.now();
+    call.on('drain', () => {
+      this.#blockedSinceMs = undefined;
+      drained();
+    });
+    // grpc-js says so once the stream is gone, however it ended.
+    call.once('cancelled', () => {
+      this.#ended = true;
+      this.#cutting?.cancel();
+    });
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  get blocked(): boolean {
+    return this.#blockedSinceMs !== undefined;
+  }
+
+  blockedMs(now: number): number {
+    return this.#blockedSinceMs === undefined ? 0 : now - this.#blockedSinceMs;
+  }
+
+  /** How long nothing has been written. */
+  quietMs(now: number): number {
+    return now - this.#wroteAtMs;
+  }
+
+  write(message: Outgoing): void {
+    if (this.#ended) return;
+    this.#wroteAtMs = this.#clock.now();
+    if (!this.#call.write(message)) this.#blockedSinceMs ??= this.#wroteAtMs;
+  }
+
+  /** Ends with OK, or with the status of an error, behind what was written. */
+  end(error?: MeshError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (error) this.#call.emit('error', statusOf(error));
+    else this.#call.end();
+    this.#cutting = this.#clock.after(CUT_AFTER_MS, this.#cut);
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Takes turns: everything that has something to do for many streams goes through here, in slices of the event loop that end
+ * after a few milliseconds, so that ten thousand writes delay nobody. A stream that has to wait says until when; one timer
+ * serves them all. It never holds more than one place for a stream.
+ */
+import type { Clock, Timer } from '../../core/clock.js';
+
+/** `work` does what can be done now and answers when to come back: undefined if an event will tell. Never throws. */
+export interface Worker {
+  work(now: number): number | undefined;
+}
+
+/** Far below the 15 ms that may pass between two turns of the loop: what the slice before made others say comes in between. */
+const SLICE_MS = 2;
+/** Pieces between two looks at the clock. */
+const PIECES = 8;
+
+export class Pump {
+  readonly #clock: Clock;
+  #ready = new Set<Worker>();
+  readonly #waiting = new Map<Worker, number>();
+  #timer: { readonly atMs: number; readonly timer: Timer } | undefined;
+  #scheduled = false;
+  #closed = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Gives it a turn, soon, in the order of asking. */
+  wake(worker: Worker): void {
+    if (this.#closed) return;
+    this.#ready.add(worker);
+    this.#schedule();
+  }
+
+  forget(worker: Worker): void {
+    this.#ready.delete(worker);
+    this.#waiting.delete(worker);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#ready.clear();
+    this.#waiting.clear();
+    this.#timer?.timer.cancel();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#slice();
+      if (this.#ready.size > 0) this.#schedule();
+    });
+  }
+
+  #slice(): void {
+    const end = this.#clock.now() + SLICE_MS;
+    const again: Worker[] = [];
+    let pieces = 0;
+    for (const worker of this.#ready) {
+      this.#ready.delete(worker);
+      this.#waiting.delete(worker);
+      const now = this.#clock.now();
+      const untilMs = worker.work(now);
+      if (this.#closed) return;
+      if (untilMs !== undefined && untilMs <= now) again.push(worker);
+      else if (untilMs !== undefined) this.#wait(worker, untilMs);
+      if (++pieces % PIECES === 0 && this.#clock.now() >= end) break;
+    }
+    for (const worker of again) this.#ready.add(worker);
+  }
+
+  #wait(worker: Worker, untilMs: number): void {
+    this.#waiting.set(worker, untilMs);
+    if (this.#timer && this.#timer.atMs <= untilMs) return;
+    this.#timer?.timer.cancel();
+    const timer = this.#clock.after(Math.max(0, untilMs - this.#clock.now()), () => this.#due());
+    this.#timer = { atMs: untilMs, timer };
+  }
+
+  #due(): void {
+    this.#timer = undefined;
+    const now = this.#clock.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const [worker, untilMs] of this.#waiting) {
+      if (untilMs <= now) this.wake(worker);
+      else next = Math.min(next, untilMs);
+    }
+    for (const worker of this.#ready) this.#waiting.delete(worker);
+    if (next === Number.POSITIVE_INFINITY) return;
+    this.#timer = { atMs: next, timer: this.#clock.after(next - now, () => this.#due()) };
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * What the streams of one replica share, handed to each of them as one value. Put together once, in `server.ts`.
+ */
+import type { Clock } from '../../core/clock.js';
+import type { Mirror } from '../ports.js';
+import type { Learner } from '../registry/learner.js';
+import type { Leases } from '../registry/leases.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { FanOut } from './fan-out.js';
+import type { HealthWindow } from './health-window.js';
+import type { GrpcMetrics } from './metrics.js';
+import type { Pump } from './pump.js';
+import type { RosterEvents } from './roster-events.js';
+
+export interface Room {
+  readonly mesh: string;
+  readonly replica: string;
+  readonly mirror: Mirror;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: GrpcMetrics;
+  readonly pump: Pump;
+  readonly fanOut: FanOut;
+  readonly leases: Leases;
+  readonly learner: Learner;
+  readonly health: HealthWindow;
+  readonly events: RosterEvents;
+}
+
+/** Both ends say something at least this often. */
+export const heartbeatMs = 15_000;
+/** Nothing heard for so many heartbeats: nobody is there. */
+export const silentAfterMs = 3 * heartbeatMs;
+/** A Hello that hasn't come by then won't. */
+export const helloWithinMs = 10_000;
+/** Instances of callees: the first change at once, what follows so long after. */
+export const endpointsIntervalMs = 100;
+/** A reader that has taken nothing for so long won't. */
+export const slowAfterMs = 30_000;
+export const intervals = { heartbeatMs, reportMs: 1000, urgentReportMs: 100 };

@@ -1,0 +1,111 @@
+/**
+ * Who is connected, told from two sources: this replica's streams as they are, and the others' summaries as they were a moment
+ * ago. An agent that two replicas name (it has just moved) is told as the younger connection.
+ */
+import type { Clock } from '../../core/clock.js';
+import type { PolicyRevision } from '../../core/policy/model.js';
+import { concerns, type Target } from '../../core/sync/interest.js';
+import type { AgentRow, CircuitRow, PolicyStatus, Roster, ServiceHealth } from '../ports.js';
+import type { HealthWindow } from './health-window.js';
+import type { Others } from './others.js';
+import type { AgentListener, CircuitListener, RosterEvents } from './roster-events.js';
+import type { Streams } from './streams.js';
+
+export interface RosterParts {
+  readonly streams: Streams;
+  readonly others: Others;
+  readonly health: HealthWindow;
+  readonly events: RosterEvents;
+  readonly clock: Clock;
+}
+
+export function createRoster({ streams, others, health, events, clock }: RosterParts): Roster {
+  const rows = (): AgentRow[] => {
+    const now = clock.now();
+    const found = new Map<string, AgentRow>();
+    for (const agent of streams.agents()) found.set(agent.hello.agent, agent.row(now));
+    for (const { view, ageMs } of others.views())
+      for (const { row } of view.agents) {
+        const known = found.get(row.agent);
+        const connectedMs = row.connectedMs + Math.round(ageMs);
+        if (!known || connectedMs < known.connectedMs) found.set(row.agent, { ...row, connectedMs });
+      }
+    return [...found.values()].sort((a, b) => (a.agent < b.agent ? -1 : 1));
+  };
+  const on = (event: 'circuit' | 'agent', listener: CircuitListener | AgentListener) =>
+    event === 'circuit'
+      ? events.onCircuit(listener as CircuitListener)
+      : events.onAgent(listener as AgentListener);
+  return {
+    get connected() {
+      return streams.size;
+    },
+    agents: async () => rows(),
+    agent: async (id) => rows().find(({ agent }) => agent === id),
+    status: async (policy) => statusOf(policy, rows()),
+    concerned: async (match) =>
+      rows()
+        .filter((row) => isConcerned(row, match))
+        .map(({ agent }) => agent),
+    async circuits() {
+      const now = clock.now();
+      const here = [...streams.agents()].flatMap(({ reports }) => reports.circuits.rows(now));
+      const there = others.views().flatMap(({ view, ageMs }) => view.circuits.map((row) => aged(row, ageMs)));
+      return latest([...here, ...there]);
+    },
+    health(service) {
+      const sum = { ...health.of(service, clock.now()) };
+      for (const { view } of others.views()) add(sum, view.health.get(service));
+      return sum;
+    },
+    on,
+  };
+}
+
+/** What another replica said of a circuit `ageMs` ago, as of now. */
+function aged(row: CircuitRow, ageMs: number): CircuitRow {
+  const retryAfterMs = Math.max(0, Math.round(row.retryAfterMs - ageMs));
+  return { ...row, ageMs: row.ageMs + ageMs, retryAfterMs };
+}
+
+function isConcerned({ service, callees }: AgentRow, match: Target): boolean {
+  return concerns(match, service, { has: (callee) => callees.includes(callee) });
+}
+
+function statusOf({ policy, revision }: PolicyRevision, rows: readonly AgentRow[]): PolicyStatus {
+  let applied = 0;
+  let pending = 0;
+  const refused: { agent: string; reason: string }[] = [];
+  for (const row of rows) {
+    if (!isConcerned(row, policy.match)) continue;
+    const refusal = row.refused.find((one) => one.policy === policy.name && one.revision === revision);
+    if (refusal) refused.push({ agent: row.agent, reason: refusal.reason });
+    else if (row.acked >= revision) applied++;
+    else pending++;
+  }
+  return {
+    policy: policy.name,
+    revision,
+    agents: { total: applied + pending + refused.length, applied, pending, refused },
+  };
+}
+
+/** Of what is said twice of one agent's circuit, the younger. */
+function latest(rows: readonly CircuitRow[]): readonly CircuitRow[] {
+  const found = new Map<string, CircuitRow>();
+  for (const row of rows) {
+    const key = `${row.agent} ${row.id}`;
+    const known = found.get(key);
+    if (!known || row.ageMs < known.ageMs) found.set(key, row);
+  }
+  return [...found.values()].sort((a, b) => (a.id < b.id || (a.id === b.id && a.agent < b.agent) ? -1 : 1));
+}
+
+function add(
+  sum: { calls: number; failed: number; rejected: number },
+  other: ServiceHealth | undefined,
+): void {
+  sum.calls += other?.calls ?? 0;
+  sum.failed += other?.failed ?? 0;
+  sum.rejected += other?.rejected ?? 0;
+}

@@ -1,0 +1,212 @@
+/**
+ * The gRPC face of one replica, put together: listener, services, streams, registry, roster. Everything here is made from what
+ * is handed in; nothing is global, so several may live in one process.
+ */
+import { Server, type ServiceDefinition } from '@grpc/grpc-js';
+import type { HealthImplementation } from 'grpc-health-check';
+import type { Clock } from '../../core/clock.js';
+import type { Random } from '../../core/random.js';
+import { toControlBytesMax } from '../../proto/bounds.js';
+import type { Wire } from '../../proto/codec.js';
+import { loadWire } from '../../proto/load.js';
+import type { TlsMaterial } from '../auth/tls.js';
+import type { Mirror, Roster } from '../ports.js';
+import { Learner } from '../registry/learner.js';
+import { Leases } from '../registry/leases.js';
+import type { Store } from '../store/store.js';
+import type { Logger } from '../telemetry/logger.js';
+import { Admission, type AdmissionOptions, defaultAdmission } from './admission.js';
+import { type Authenticate, Entrance } from './entrance.js';
+import { FanOut } from './fan-out.js';
+import { HealthWindow } from './health-window.js';
+import { type Listener, listen } from './listener.js';
+import { type GrpcMetrics, noMetrics } from './metrics.js';
+import { Others } from './others.js';
+import { Pump } from './pump.js';
+import type { Room } from './room.js';
+import { createRoster } from './roster.js';
+import { RosterEvents } from './roster-events.js';
+import { Streams } from './streams.js';
+import type { ReplicaView } from './summary.js';
+
+export interface GrpcOptions {
+  /** `host:port`; port 0: any free one. */
+  readonly listen: string;
+  readonly tls?: TlsMaterial | undefined;
+  readonly mirror: Mirror;
+  readonly store: Store;
+  readonly mesh: string;
+  readonly replica: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Absent: everybody may open a stream. */
+  readonly authenticate?: Authenticate | undefined;
+  /** Offers `grpc.reflection.v1`. */
+  readonly reflection?: boolean | undefined;
+  readonly metrics?: GrpcMetrics | undefined;
+  /** How many new streams are let in. */
+  readonly admission?: AdmissionOptions | undefined;
+}
+
+export interface GrpcFace {
+  /** `host:port` as bound. */
+  readonly address: string;
+  readonly roster: Roster;
+  /** Lets nobody in any more and ends the streams at a paced rate; within 5 s. */
+  drain(): Promise<void>;
+  /** Drains, then ends everything. The store is left open. */
+  close(): Promise<void>;
+}
+
+/** The services that `grpc.health.v1` speaks of; '' is the whole. */
+const served = ['', 'switchgear.v1.Agents'];
+
+/** Rejects with `address_in_use` or `invalid_configuration`. */
+export async function startGrpc(options: GrpcOptions): Promise<GrpcFace> {
+  const wire = await loadWire();
+  const { HealthImplementation: Health } = await import('grpc-health-check');
+  const server = new Server(serverOptions);
+  const serving = new Health(Object.fromEntries(served.map((name) => [name, 'SERVING' as const])));
+  serving.addToServer(server);
+  if (options.reflection) await addReflection(server, wire);
+
+  const room = createRoom(options, wire);
+  let listener: Listener | undefined;
+  let others: Others | undefined;
+  const streams = new Streams(room, {
+    cut: (peer) => listener?.cut(peer),
+    elsewhere: (agent) => others?.bootOf(agent),
+  });
+  const stopForgetting = [
+    room.mirror.on('reset', () => {
+      streams.dropCircuits((policy) => !room.mirror.policy(policy));
+      room.leases.renew();
+    }),
+    room.mirror.on('policies', (changes) => {
+      const gone = new Set(changes.filter(({ after }) => !after).map(({ name }) => name));
+      if (gone.size > 0) streams.dropCircuits((policy) => gone.has(policy));
+    }),
+  ];
+  const entrance = new Entrance({
+    ...room,
+    admission: new Admission(options.admission ?? defaultAdmission, options.random, room.clock.now()),
+    authenticate: options.authenticate,
+    enter: (call) => streams.open(call),
+  });
+  server.addService(wire.service as unknown as ServiceDefinition, { session: entrance.open });
+  const stop = () => {
+    for (const forget of stopForgetting) forget();
+    streams.close();
+    room.fanOut.close();
+    room.pump.close();
+    room.learner.close();
+  };
+  try {
+    listener = await listen(server, options.listen, options.tls);
+  } catch (error) {
+    stop();
+    await room.leases.close();
+    throw error;
+  }
+  others = exchange(options, room, streams);
+  const roster = createRoster({ ...room, streams, others });
+  return face({ listener, server, serving, room, streams, others, roster, entrance, stop });
+}
+
+const serverOptions = {
+  'grpc.max_receive_message_length': toControlBytesMax,
+  'grpc.max_concurrent_streams': 100,
+  // A peer that vanished without a word is noticed within half a minute, also one that never opened a stream.
+  'grpc.keepalive_time_ms': 20_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.max_connection_idle_ms': 300_000,
+  // Its books of channels and calls cost memory and time on every message.
+  'grpc.enable_channelz': 0,
+};
+
+async function addReflection(server: Server, wire: Wire): Promise<void> {
+  const { ReflectionService } = await import('@grpc/reflection');
+  new ReflectionService(wire.definitions as ConstructorParameters<typeof ReflectionService>[0]).addToServer(
+    server,
+  );
+}
+
+function createRoom(options: GrpcOptions, wire: Wire): Room {
+  const { mesh, replica, mirror, store, clock, random, logger, metrics = noMetrics } = options;
+  const pump = new Pump(clock);
+  return {
+    mesh,
+    replica,
+    mirror,
+    clock,
+    logger,
+    metrics,
+    pump,
+    fanOut: new FanOut({ mirror, encode: wire.encode, pump }),
+    leases: new Leases({ store, clock, random, logger }),
+    learner: new Learner({ store, clock, logger }),
+    health: new HealthWindow(),
+    events: new RosterEvents(logger),
+  };
+}
+
+function exchange({ store }: GrpcOptions, room: Room, streams: Streams): Others {
+  const { clock, logger, replica, health, events } = room;
+  const view = (): ReplicaView => {
+    const now = clock.now();
+    const agents = [...streams.agents()];
+    return {
+      replica,
+      agents: agents.map((agent) => ({ row: agent.row(now), boot: agent.hello.boot })),
+      circuits: agents.flatMap(({ reports }) => reports.circuits.rows(now)),
+      health: health.all(now),
+    };
+  };
+  const read = (views: readonly ReplicaView[]) => {
+    for (const { agents } of views)
+      for (const { row, boot } of agents) streams.replacedElsewhere(row.agent, boot);
+  };
+  return new Others({ store, clock, logger, replica, view, read, takeChanged: () => events.takeChanged() });
+}
+
+function face(parts: {
+  listener: Listener;
+  server: Server;
+  serving: HealthImplementation;
+  room: Room;
+  streams: Streams;
+  others: Others;
+  roster: Roster;
+  entrance: Entrance;
+  stop: () => void;
+}): GrpcFace {
+  const { listener, server, serving, room, streams, others, roster, entrance, stop } = parts;
+  let draining: Promise<void> | undefined;
+  const drain = () => {
+    draining ??= (async () => {
+      entrance.close();
+      for (const name of served) serving.setStatus(name, 'NOT_SERVING');
+      listener.stop();
+      await streams.drain();
+    })();
+    return draining;
+  };
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    await drain();
+    stop();
+    await Promise.all([room.leases.close(), others.close()]);
+    await listener.close();
+    server.forceShutdown();
+  };
+  return {
+    address: listener.address,
+    roster,
+    drain,
+    close: () => {
+      closing ??= close();
+      return closing;
+    },
+  };
+}

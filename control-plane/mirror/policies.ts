@@ -1,0 +1,205 @@
+/**
+ * The policies of the mirror: parsed, indexed, and with a memory of what changed. A stored document that does not parse is a
+ * fault with its name and place; the last good revision of that policy stays in force. Pure state: no IO, no clock, and it
+ * tells nobody; `mirror.ts` does.
+ */
+import type { Issue } from '../../core/errors.js';
+import type { PolicyRevision } from '../../core/policy/model.js';
+import { parseDocument } from '../../core/policy/parse.js';
+import type { PolicyChange } from '../ports.js';
+import type { LogEntry, Snapshot, StoredDocument } from '../store/store.js';
+
+/** Changes that can still be told; a reader further behind compares hashes. */
+const CHANGES_MAX = 10_000;
+/** Lost revisions that are named one by one. */
+const LOST_MAX = 100;
+
+/** Something that was acknowledged and that the store no longer has. */
+export interface Lost {
+  readonly name: string;
+  readonly revision: number;
+  /** `null`: a deletion. */
+  readonly document: string | null;
+}
+
+/** The policies of one callee; sorted when first asked for after a change, so that a load of thousands sorts once. */
+interface Listing {
+  readonly policies: Map<string, PolicyRevision>;
+  sorted: readonly PolicyRevision[] | undefined;
+}
+
+export class MirroredPolicies {
+  dataset = '';
+  revision = 0;
+  readonly #byName = new Map<string, PolicyRevision>();
+  readonly #byTo = new Map<string, Listing>();
+  #sorted: readonly PolicyRevision[] | undefined = [];
+  /** Oldest first. Everything after `#floor` is in it. */
+  #changes: PolicyChange[] = [];
+  #floor = 0;
+  readonly #unreadable = new Map<string, Issue>();
+  readonly #lost = new Map<string, Issue>();
+
+  get faults(): readonly Issue[] {
+    return [...this.#unreadable.values(), ...this.#lost.values()];
+  }
+
+  get(name: string): PolicyRevision | undefined {
+    return this.#byName.get(name);
+  }
+
+  all(): readonly PolicyRevision[] {
+    this.#sorted ??= [...this.#byName.values()].sort(byName);
+    return this.#sorted;
+  }
+
+  to(callee: string): readonly PolicyRevision[] {
+    const listing = this.#byTo.get(callee);
+    if (!listing) return [];
+    listing.sorted ??= [...listing.policies.values()].sort(byName);
+    return listing.sorted;
+  }
+
+  changesSince(revision: number): readonly PolicyChange[] | undefined {
+    if (revision < this.#floor || revision > this.revision) return undefined;
+    let from = this.#changes.length;
+    while (from > 0 && (this.#changes[from - 1]?.revision ?? 0) > revision) from -= 1;
+    return this.#changes.slice(from);
+  }
+
+  /** Entries of the log, in order. */
+  apply(entries: readonly LogEntry[]): PolicyChange[] {
+    const changes: PolicyChange[] = [];
+    for (const { name, revision, document } of entries) {
+      if (revision <= this.revision) continue;
+      this.revision = revision;
+      this.#lost.delete(name);
+      const before = this.#byName.get(name);
+      const after = document === null ? undefined : this.#read({ name, revision, document });
+      if (document === null) this.#unreadable.delete(name);
+      else if (!after) continue;
+      if (!before && !after) continue;
+      this.#set(name, after);
+      changes.push({ revision, name, before, after });
+    }
+    this.#remember(changes);
+    return changes;
+  }
+
+  /**
+   * Takes everything as it is in the store. Answers whether that is anything new, and what this replica knows of and the store
+   * has lost (only where the dataset is another: within one, the store is right).
+   */
+  adopt(snapshot: Snapshot): { changed: boolean; lost: readonly Lost[] } {
+    const lost = this.dataset === '' || this.dataset === snapshot.dataset ? [] : this.#missing(snapshot);
+    let changed = this.dataset !== snapshot.dataset || this.revision !== snapshot.head;
+    const gone = new Set(this.#byName.keys());
+    for (const stored of snapshot.documents) {
+      const before = this.#byName.get(stored.name);
+      gone.delete(stored.name);
+      if (before?.revision === stored.revision && before.policy.document === stored.document) continue;
+      const known = this.#unreadable.has(stored.name);
+      const after = this.#read(stored);
+      if (!after) {
+        changed ||= !known;
+        continue;
+      }
+      if (before?.revision === after.revision && before.policy.document === after.policy.document) continue;
+      this.#set(stored.name, after);
+      changed = true;
+    }
+    for (const name of gone) {
+      this.#set(name, undefined);
+      changed = true;
+    }
+    const stored = new Set(snapshot.documents.map(({ name }) => name));
+    for (const name of this.#unreadable.keys()) if (!stored.has(name)) this.#unreadable.delete(name);
+    if (changed) {
+      this.#changes = [];
+      this.#floor = snapshot.head;
+    }
+    this.dataset = snapshot.dataset;
+    this.revision = snapshot.head;
+    return { changed, lost };
+  }
+
+  /** Shows what was lost until the name gets a new revision. */
+  raise(lost: readonly Lost[], replica: string): void {
+    for (const { name, revision, document } of lost.slice(0, LOST_MAX)) {
+      const what = document === null ? 'its deletion' : 'it';
+      this.#lost.set(name, {
+        path: name,
+        message: `revision ${revision}, which replica ${replica} has seen, is lost in the store; apply ${what} again if it is still wanted`,
+      });
+    }
+    if (lost.length > LOST_MAX)
+      this.#lost.set('', {
+        path: '',
+        message: `${lost.length - LOST_MAX} more revisions are lost in the store; the log of replica ${replica} names them`,
+      });
+  }
+
+  #missing({ head, documents }: Snapshot): Lost[] {
+    const stored = new Map(documents.map((document) => [document.name, document]));
+    const lost: Lost[] = [];
+    for (const [name, { revision, policy }] of this.#byName) {
+      const found = stored.get(name);
+      if (found && (found.document === policy.document || found.revision > revision)) continue;
+      lost.push({ name, revision, document: policy.document });
+    }
+    for (const { name, revision, after } of this.#changes)
+      if (!after && revision > head && stored.has(name) && !this.#byName.has(name))
+        lost.push({ name, revision, document: null });
+    return lost;
+  }
+
+  #read({ name, revision, document }: StoredDocument): PolicyRevision | undefined {
+    const result = parseDocument(document, { name });
+    if (result.ok) {
+      this.#unreadable.delete(name);
+      return { policy: result.policy, revision };
+    }
+    const [first] = result.issues;
+    const where = first?.path ? `${first.path}: ` : '';
+    const last = this.#byName.get(name);
+    const stays = last ? `revision ${last.revision} stays in force` : 'nothing of it is in force';
+    this.#unreadable.set(name, {
+      path: name,
+      message: `revision ${revision} in the store is no valid policy (${where}${first?.message ?? ''}); ${stays}; put it anew or delete it`,
+    });
+    return undefined;
+  }
+
+  #set(name: string, after: PolicyRevision | undefined): void {
+    const before = this.#byName.get(name);
+    if (before) this.#listing(before).policies.delete(name);
+    if (after) {
+      this.#byName.set(name, after);
+      this.#listing(after).policies.set(name, after);
+    } else this.#byName.delete(name);
+    if (before && this.#listing(before).policies.size === 0) this.#byTo.delete(before.policy.match.to);
+    this.#sorted = undefined;
+  }
+
+  /** Of the policy's callee, about to change. */
+  #listing({ policy }: PolicyRevision): Listing {
+    const { to } = policy.match;
+    const listing = this.#byTo.get(to) ?? { policies: new Map(), sorted: undefined };
+    listing.sorted = undefined;
+    this.#byTo.set(to, listing);
+    return listing;
+  }
+
+  #remember(changes: readonly PolicyChange[]): void {
+    this.#changes.push(...changes);
+    // Cut in larger pieces, so that most changes cost nothing.
+    const excess = this.#changes.length - CHANGES_MAX;
+    if (excess <= CHANGES_MAX / 10) return;
+    this.#floor = this.#changes[excess - 1]?.revision ?? this.#floor;
+    this.#changes = this.#changes.slice(excess);
+  }
+}
+
+function byName(a: PolicyRevision, b: PolicyRevision): number {
+  return a.policy.name < b.policy.name ? -1 : 1;
+}

@@ -1,0 +1,151 @@
+/**
+ * The figures of one control plane for Prometheus. Each control plane has a registry of its own, so that two in one process
+ * don't add up; what belongs to the process (memory, event loop, collector) is registered once for all of them. Labels take
+ * their values from closed sets: a hostile name can never make a new series.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { GrpcMetrics } from '../grpc/metrics.js';
+import type { Mirror, Roster } from '../ports.js';
+
+/** What REST tells. */
+export interface RestMetrics {
+  request(method: string, route: string, status: number, durationMs: number): void;
+  write(action: string, result: 'changed' | 'unchanged' | 'conflict' | 'unavailable' | 'failed'): void;
+  eventStreamCut(): void;
+}
+
+export interface Telemetry extends GrpcMetrics, RestMetrics {
+  /** From here on a scrape asks these for what they hold. */
+  observe(sources: { mirror: Mirror; roster: Roster; eventStreams: () => number }): void;
+  /** The text of a scrape, and its content type. */
+  scrape(): Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+const circuitStates = [
+  'closed',
+  'open',
+  'half-open',
+  'ramping',
+  'forced-open',
+  'forced-closed',
+  'disabled',
+  'shadow',
+  'other',
+] as const;
+
+const METHODS = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS']);
+
+let processRegistry: Registry | undefined;
+
+/** Memory, event loop lag, collector: once for each process, since they describe it and their observers can't be removed. */
+function ofProcess(): Registry {
+  if (!processRegistry) {
+    processRegistry = new Registry();
+    collectDefaultMetrics({ register: processRegistry });
+  }
+  return processRegistry;
+}
+
+export function createTelemetry(labels: { mesh: string; replica: string }): Telemetry {
+  const registry = new Registry();
+  registry.setDefaultLabels(labels);
+  const counted = counters(registry);
+  let sources: Parameters<Telemetry['observe']>[0] | undefined;
+  gauges(registry, () => sources);
+  return {
+    push(bytes) {
+      counted.pushes.inc();
+      counted.pushBytes.inc(bytes);
+    },
+    ack: (delayMs) => counted.acks.observe(delayMs / 1000),
+    refusal: () => counted.refusals.inc(),
+    streamEnd: (reason) => counted.streamEnds.inc({ reason }),
+    ignored: (what) => counted.ignored.inc({ what }),
+    request(method, route, status, durationMs) {
+      const label = METHODS.has(method) ? method : 'other';
+      counted.requests.observe({ method: label, route, status }, durationMs / 1000);
+    },
+    write: (action, result) => counted.writes.inc({ action, result }),
+    eventStreamCut: () => counted.eventStreamsCut.inc(),
+    observe(given) {
+      sources = given;
+    },
+    scrape: async () => ({
+      contentType: registry.contentType,
+      text: `${await registry.metrics()}\n${await ofProcess().metrics()}`,
+    }),
+  };
+}
+
+function counters(registry: Registry) {
+  const registers = [registry];
+  const counter = (name: string, help: string, labelNames: string[] = []) =>
+    new Counter({ name: `switchgear_${name}`, help, labelNames, registers });
+  return {
+    requests: new Histogram({
+      name: 'switchgear_rest_request_duration_seconds',
+      help: 'Duration of REST requests by route pattern.',
+      labelNames: ['method', 'route', 'status'],
+      buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10],
+      registers,
+    }),
+    writes: counter('writes_total', 'Writes by what was asked and what came of it.', ['action', 'result']),
+    pushes: counter('pushes_total', 'Deltas written to streams.'),
+    pushBytes: counter('push_bytes_total', 'Bytes of deltas written to streams.'),
+    acks: new Histogram({
+      name: 'switchgear_ack_delay_seconds',
+      help: 'Time from a delta to its acknowledgement; the count is that of acknowledgements.',
+      buckets: [0.005, 0.02, 0.1, 0.25, 0.5, 2, 10, 30],
+      registers,
+    }),
+    ignored: counter('ignored_total', 'Sayings of agents that had no effect.', ['what']),
+    refusals: counter('refusals_total', 'Policies that agents refused.'),
+    streamEnds: counter('stream_ends_total', 'Streams that ended, by reason.', ['reason']),
+    eventStreamsCut: counter(
+      'event_streams_cut_total',
+      'Readers of /v1/events that were cut for being slow.',
+    ),
+  };
+}
+
+/** Gauges are read when Prometheus asks. */
+function gauges(registry: Registry, sources: () => Parameters<Telemetry['observe']>[0] | undefined): void {
+  type Sources = NonNullable<ReturnType<typeof sources>>;
+  const gauge = (name: string, help: string, read: (from: Sources) => number) =>
+    new Gauge({
+      name: `switchgear_${name}`,
+      help,
+      registers: [registry],
+      collect() {
+        const from = sources();
+        if (from) this.set(read(from));
+      },
+    });
+  gauge('agents_connected', 'Streams of this replica.', ({ roster }) => roster.connected);
+  gauge('store_up', '1 while the store answers.', ({ mirror }) => (mirror.health.up ? 1 : 0));
+  gauge('store_faults', 'Entries of the store that can not be read.', ({ mirror }) => mirror.faults.length);
+  gauge('revision', 'Head of the log as seen here.', ({ mirror }) => mirror.revision);
+  gauge('policies', 'Policies in the mesh.', ({ mirror }) => mirror.policies().length);
+  gauge('instances', 'Live instances in the mesh.', ({ mirror }) => {
+    let total = 0;
+    for (const instances of mirror.services().values()) total += instances.length;
+    return total;
+  });
+  gauge('event_streams', 'Readers of /v1/events.', ({ eventStreams }) => eventStreams());
+  new Gauge({
+    name: 'switchgear_circuits',
+    help: 'Circuits as agents report them, by state; closed ones of this replica only.',
+    labelNames: ['state'],
+    registers: [registry],
+    async collect() {
+      const from = sources();
+      if (!from) return;
+      const byState = new Map<string, number>(circuitStates.map((state) => [state, 0]));
+      for (const row of await from.roster.circuits().catch(() => [])) {
+        const state = byState.has(row.state) ? row.state : 'other';
+        byState.set(state, (byState.get(state) ?? 0) + 1);
+      }
+      for (const [state, count] of byState) this.set({ state }, count);
+    },
+  });
+}
