@@ -1,0 +1,19 @@
+/**
+ * Public entry `switchgear/agent`: the agent itself, for those who build a face of their own over it. Services use `switchgear`.
+ */
+export { type Address, parseAddresses } from './addresses.js';
+export { Agent, type AgentOptions } from './agent.js';
+export { capabilities } from './capabilities.js';
+export type {
+  AgentEvents,
+  AgentStatus,
+  CircuitStatus,
+  ConnectionEvent,
+  PolicyEvent,
+  RefusedPolicy,
+} from './events.js';
+export { type GuardContext, type GuardedFunction, type GuardOptions, guard } from './guard.js';
+export { createInterceptor } from './interceptor.js';
+export { type Logger, stderrLogger } from './logger.js';
+export type { Place } from './registration.js';
+export { type Cell, type CircuitChange, type CircuitView, Targets, type TargetsOptions } from './targets.js';

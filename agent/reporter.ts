@@ -1,0 +1,175 @@
+/**
+ * Tells the control plane how this agent's calls fare: once a second what had traffic since the last time, circuits as they
+ * change, and all of them at the start of a stream. It reads counters that the calls keep anyway; no call waits for it. What
+ * nobody listens to is dropped, not saved up.
+ *
+ * Bound: 10,000 cells and 10,000 circuits a time, in messages of at most 400 of each, which stay below the wire's 4 MiB with the
+ * longest of names; a stream whose peer reads slowly is left alone until it has caught up, and the counts of that time come
+ * together.
+ */
+import type { Clock, Timer } from '../core/clock.js';
+import type { CircuitState, Intervals, Cell as WireCell } from '../proto/messages.js';
+import type { Outlet } from './stream.js';
+import type { Cell, CircuitChange, Targets } from './targets.js';
+
+const REPORT_MS = { default: 1_000, min: 100, max: 60_000 };
+const URGENT_MS = { default: 100, min: 20, max: 10_000 };
+const ROWS_MAX = 10_000;
+const MESSAGE_ROWS_MAX = 400;
+const NAME_LENGTH_MAX = 256;
+const METHOD_LENGTH_MAX = 512;
+const REASON_LENGTH_MAX = 1_000;
+const noLatency = new Uint8Array(0);
+
+export class Reporter {
+  readonly #clock: Clock;
+  readonly #targets: Pick<Targets, 'circuits' | 'circuitsMade' | 'drainCells'>;
+  #outlet: Outlet | undefined;
+  #seq = 0;
+  #first = true;
+  #lastAt: number;
+  #urgentMs = URGENT_MS.default;
+  #timer: Timer | undefined;
+  #urgent: Timer | undefined;
+  /** Circuits to be told of, by id: the last change of each. */
+  readonly #changed = new Map<string, CircuitState>();
+  /** Circuits that were told of on this stream, each as it was told last. */
+  readonly #told = new Map<string, CircuitState>();
+  /** How many had ever been made when they were last looked through. */
+  #made = 0;
+
+  constructor(clock: Clock, targets: Pick<Targets, 'circuits' | 'circuitsMade' | 'drainCells'>) {
+    this.#clock = clock;
+    this.#targets = targets;
+    this.#lastAt = clock.now();
+  }
+
+  /** Begins to count; until a stream counts, for nobody. */
+  start(): void {
+    this.#timer = this.#clock.every(REPORT_MS.default, () => this.#report());
+  }
+
+  /** A stream that counts, or none. What happened while there was none is history. */
+  use(outlet: Outlet | undefined, intervals?: Intervals): void {
+    this.#outlet = outlet;
+    this.#changed.clear();
+    this.#told.clear();
+    this.#targets.drainCells();
+    this.#lastAt = this.#clock.now();
+    this.#first = true;
+    if (!outlet || !intervals) return;
+    this.#urgentMs = within(intervals.urgentReportMs, URGENT_MS);
+    this.#timer?.cancel();
+    this.#timer = this.#clock.every(within(intervals.reportMs, REPORT_MS), () => this.#report());
+    this.#report();
+  }
+
+  /** A circuit changed: told at once, but for what was told within the last 100 ms. */
+  circuit(change: CircuitChange): void {
+    if (!this.#outlet || this.#first) return;
+    this.#add(stateOf(change));
+  }
+
+  #add(state: CircuitState): void {
+    if (this.#changed.size >= ROWS_MAX && !this.#changed.has(state.id)) return;
+    this.#changed.set(state.id, state);
+    this.#urgent ??= this.#clock.after(Math.max(0, this.#lastAt + this.#urgentMs - this.#clock.now()), () =>
+      this.#report(),
+    );
+  }
+
+  /** Policies changed: a circuit that no policy asks for any more is told of for the last time. */
+  refreshed(): void {
+    if (this.#told.size === 0) return;
+    const present = new Set(this.#targets.circuits().map(({ id }) => id));
+    for (const [id, said] of this.#told)
+      if (!present.has(id))
+        this.#add({ ...said, state: 'disabled', retryAfterMs: 0, reason: 'no policy asks for it' });
+  }
+
+  close(): void {
+    this.#outlet = undefined;
+    this.#timer?.cancel();
+    this.#urgent?.cancel();
+  }
+
+  /** A circuit is told of once when it comes into being, so that whoever looks finds the ones that are in force. */
+  #findNew(): void {
+    const made = this.#targets.circuitsMade;
+    if (!this.#first && made === this.#made) return;
+    this.#made = made;
+    for (const row of this.#targets.circuits()) {
+      if (this.#told.has(row.id) || this.#changed.has(row.id)) continue;
+      if (this.#changed.size >= ROWS_MAX) return;
+      this.#changed.set(row.id, stateOf(row));
+    }
+  }
+
+  #report(): void {
+    this.#urgent?.cancel();
+    this.#urgent = undefined;
+    const outlet = this.#outlet;
+    if (!outlet) {
+      this.#targets.drainCells();
+      return;
+    }
+    if (outlet.congested) return;
+    const cells = this.#targets.drainCells().filter(travels).slice(0, ROWS_MAX).map(wireCell);
+    this.#findNew();
+    const circuits = [...this.#changed.values()].filter(travels);
+    this.#changed.clear();
+    for (const state of circuits) {
+      if (state.state === 'disabled') this.#told.delete(state.id);
+      else if (this.#told.size < ROWS_MAX || this.#told.has(state.id)) this.#told.set(state.id, state);
+    }
+    const now = this.#clock.now();
+    let elapsedMs = Math.round(now - this.#lastAt);
+    this.#lastAt = now;
+    const rows = Math.max(cells.length, circuits.length, this.#first ? 1 : 0);
+    this.#first = false;
+    for (let at = 0; at < rows; at += MESSAGE_ROWS_MAX) {
+      const report = {
+        seq: ++this.#seq,
+        elapsedMs,
+        cells: cells.slice(at, at + MESSAGE_ROWS_MAX),
+        probes: [],
+        circuits: circuits.slice(at, at + MESSAGE_ROWS_MAX),
+      };
+      outlet.send({ message: 'report', report });
+      elapsedMs = 0;
+    }
+  }
+}
+
+/** Names that the wire has no room for stay here: nothing at the control plane could speak of them. */
+function travels({ callee, method }: { callee: string; method: string }): boolean {
+  return (
+    callee !== '' &&
+    callee.length <= NAME_LENGTH_MAX &&
+    method.length <= METHOD_LENGTH_MAX &&
+    !/\p{C}/u.test(callee + method)
+  );
+}
+
+function wireCell({ callee, method, ok, failed, slow, rejected, blocked }: Cell): WireCell {
+  return { callee, method, endpoint: '', ok, failed, slow, rejected, blocked, latency: noLatency };
+}
+
+function stateOf(change: CircuitChange): CircuitState {
+  const { id, callee, method, to, policy, revision, epoch, retryAfterMs, reason } = change;
+  return {
+    id,
+    callee,
+    method,
+    state: to,
+    policy,
+    revision,
+    epoch,
+    retryAfterMs: Math.ceil(retryAfterMs),
+    reason: reason.slice(0, REASON_LENGTH_MAX),
+  };
+}
+
+function within(wishedMs: number, { default: usual, min, max }: typeof REPORT_MS): number {
+  return wishedMs === 0 ? usual : Math.min(Math.max(wishedMs, min), max);
+}

@@ -1,0 +1,61 @@
+/**
+ * What the application says at run time and not once at the start: names of callees, and where this service is. Faults are told
+ * like those of the settings, with what would be right.
+ */
+import { isIPv6 } from 'node:net';
+import { formatAddress, parseAddress } from '../agent/addresses.js';
+import { checkCallee } from '../agent/callee-name.js';
+import type { Place } from '../agent/registration.js';
+import { MeshError } from '../core/errors.js';
+import type { MeshEvents, RegisterOptions } from './types.js';
+
+/** The name itself. Throws `invalid_configuration` if no service can have it. */
+export function callee(name: unknown): string {
+  checkCallee(name);
+  return name;
+}
+
+/** Throws `invalid_configuration` naming the option. */
+export function placeOf(options: RegisterOptions, version: string): Place {
+  if (typeof options !== 'object' || options === null)
+    throw invalid('register: give at least the port this service listens on: register({ port: 50051 })');
+  const { port, address, protocol = 'grpc' } = options;
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw invalid(`register: port is ${String(port)}: use the port this service listens on, 1 to 65535`);
+  if (protocol !== 'grpc' && protocol !== 'http')
+    throw invalid(`register: protocol is ${String(protocol)}: use grpc or http`);
+  const own = options.version ?? version;
+  if (typeof own !== 'string' || !/^\P{C}{0,128}$/u.test(own))
+    throw invalid('register: version has to be up to 128 visible characters');
+  return { address: addressOf(port, address), protocol, version: own };
+}
+
+const hostPattern = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})$/;
+
+function addressOf(port: number, address: string | undefined): string {
+  if (address === undefined || address === '') return `:${port}`;
+  if (typeof address === 'string') {
+    if (parseAddress(address)) return address;
+    const bare = address.replace(/^\[(.*)\]$/, '$1');
+    if (isIPv6(bare) || hostPattern.test(address)) return formatAddress({ host: bare, port });
+  }
+  throw invalid(`register: address is ${JSON.stringify(address)}: give a host, an IP address, or host:port`);
+}
+
+const events: readonly unknown[] = ['circuit', 'policy', 'connection'] satisfies (keyof MeshEvents)[];
+
+/** Throws `invalid_configuration` for an event that never happens, or a listener that can't be called. */
+export function checkListener(event: unknown, listener: unknown): void {
+  if (!events.includes(event))
+    throw invalid(`on: there is no event ${String(event)}: use ${events.join(', ')}`);
+  if (typeof listener !== 'function') throw notCallable(`on: the listener of ${String(event)}`, listener);
+}
+
+/** Of what should be called and can't be. */
+export function notCallable(what: string, value: unknown): MeshError {
+  return invalid(`${what} is of type ${typeof value}: give a function`);
+}
+
+function invalid(text: string): MeshError {
+  return new MeshError('invalid_configuration', text);
+}

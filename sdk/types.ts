@@ -1,0 +1,139 @@
+/**
+ * The public contract of the SDK, as types: what a service hands in, and what it gets. Behaviour is described here once; the
+ * mesh that enforces and the one that lets everything pass both keep to it.
+ */
+import type * as grpc from '@grpc/grpc-js';
+import type { AgentEvents, AgentStatus } from '../agent/events.js';
+import type { GuardedFunction, GuardOptions } from '../agent/guarded-function.js';
+import type { Logger } from '../agent/logger.js';
+import type { CircuitView } from '../agent/targets.js';
+
+export interface TlsOptions {
+  /** Authorities that may have signed the control plane's certificate; PEM, or the path of a PEM file. Default: the system's. */
+  readonly ca?: string | Buffer | undefined;
+  /** This service's own certificate, with `key`; PEM or a path. */
+  readonly cert?: string | Buffer | undefined;
+  readonly key?: string | Buffer | undefined;
+  /** The name that the control plane's certificate is for, if it isn't the host that is dialled. */
+  readonly serverName?: string | undefined;
+}
+
+/** Each option but `service` has a default; an absent one is taken from its environment variable first. */
+export interface ConnectOptions {
+  /** Name of this service: up to 128 letters, digits and `. _ : -`. SWITCHGEAR_SERVICE. */
+  readonly service?: string | undefined;
+  /** Replicas of the control plane, `host:port,host:port`. SWITCHGEAR_CONTROL_PLANE; default 127.0.0.1:7400. */
+  readonly controlPlane?: string | undefined;
+  /** Services and resources it calls. Others are learnt at their first use, which then runs under the policies of `*`. */
+  readonly callees?: readonly string[] | undefined;
+  /** Where it runs, for people and for routing. SWITCHGEAR_ZONE. */
+  readonly zone?: string | undefined;
+  /** Of the service. SWITCHGEAR_VERSION. */
+  readonly version?: string | undefined;
+  /** Unique within the service; two processes must not share one. SWITCHGEAR_INSTANCE; default: host, process and chance. */
+  readonly instance?: string | undefined;
+  /**
+   * Where the last known good state is kept, so that a restart is protected without a control plane: a path, or false for
+   * nowhere. SWITCHGEAR_SNAPSHOT (a path, or `off`); default `<state>/switchgear/<service>-<8 digits>.json`, where `<state>` is
+   * $XDG_STATE_HOME or ~/.local/state, and the digits stand for the addresses of the control plane. Instances may share it.
+   */
+  readonly snapshot?: string | false | undefined;
+  /** True: TLS with the system's authorities. SWITCHGEAR_TLS=1, SWITCHGEAR_TLS_CA, _CERT, _KEY and _SERVER_NAME. */
+  readonly tls?: boolean | TlsOptions | undefined;
+  /** Bearer token of the role `agent`. SWITCHGEAR_TOKEN. */
+  readonly token?: string | undefined;
+  /** Default: warnings and errors on standard error, a line each. pino's logger fits. */
+  readonly logger?: Logger | undefined;
+}
+
+export interface RegisterOptions {
+  /** On which this service listens. */
+  readonly port: number;
+  /**
+   * Host under which callers reach it, or `host:port` where that port is another one. Default: the address that the control
+   * plane sees this process connect from.
+   */
+  readonly address?: string | undefined;
+  /** Default: the version given to `connect`. */
+  readonly version?: string | undefined;
+  /** Clients of `mesh.client` use instances that speak gRPC only. Default `grpc`. */
+  readonly protocol?: 'grpc' | 'http' | undefined;
+}
+
+/** A class of clients: generated, of proto-loader, or of `makeGenericClientConstructor`. */
+export type ClientClass<C extends grpc.Client> = new (
+  address: string,
+  credentials: grpc.ChannelCredentials,
+  options?: Partial<grpc.ClientOptions>,
+) => C;
+
+export interface ClientOptions {
+  /** For the connections to the callee's instances. Default: insecure. With TLS the name of the callee is the name verified. */
+  readonly credentials?: grpc.ChannelCredentials | undefined;
+  /** As for any client of grpc-js. Its interceptors run outside of the policies. */
+  readonly options?: Partial<grpc.ClientOptions> | undefined;
+}
+
+/** Shape of each event, by name. */
+export type MeshEvents = AgentEvents;
+export type MeshStatus = AgentStatus;
+export type CircuitInfo = CircuitView;
+
+export interface Mesh {
+  /** Name of this service. */
+  readonly service: string;
+  /** Name of this instance. */
+  readonly instance: string;
+
+  /**
+   * Makes this service findable, under a lease that is kept up until `close`. Resolves once the control plane has stored it,
+   * and waits for that however long it is away. A second call replaces what the first one said.
+   * @throws MeshError `invalid_configuration` (an option), `invalid_request` or `revision_conflict` (the control plane's
+   * refusal), `mesh_closed`.
+   */
+  register(options: RegisterOptions): Promise<void>;
+
+  /**
+   * A client whose calls go to the live instances of a callee, in turn, under its policies. The client is the application's:
+   * `client.close()` ends its connections. Calls made before anything is known about instances wait, within their deadline;
+   * with no instance at all they end UNAVAILABLE, `[no_instances] …`.
+   * @throws MeshError `invalid_configuration`: a name that no service can have, or a class of another copy of grpc-js.
+   */
+  client<C extends grpc.Client>(type: ClientClass<C>, name: string, options?: ClientOptions): C;
+
+  /**
+   * The policies of a callee for a client that finds its servers by itself. Interceptors given to a single call replace those
+   * of the client, this one included.
+   * @throws MeshError `invalid_configuration`: a name that no service can have.
+   */
+  interceptor(name: string): grpc.Interceptor;
+
+  /**
+   * Runs anything that can fail (a query, a request) under the policies of `name`. Rejects with what `fn` throws; with a
+   * MeshError (`circuit_open`, `bulkhead_full`, `bulkhead_timeout`, `deadline_exceeded`, `mesh_closed`) where a policy ends or
+   * refuses it; with `signal.reason` once the given signal aborts.
+   */
+  guard<T>(name: string, fn: GuardedFunction<T>, options?: GuardOptions): Promise<T>;
+
+  /**
+   * The circuit of a callee, or of one of its methods (`shop.v1.Inventory/Reserve`) where the policy says `per: method`.
+   * `state` is `disabled` where no policy asks for a circuit.
+   */
+  circuit(name: string, method?: string): CircuitInfo;
+
+  /** How this mesh is, at this moment. */
+  status(): MeshStatus;
+
+  /**
+   * Calls `listener` after each event, never within a decision; answers the way to leave. What a listener throws is logged.
+   * `circuit`: one changed its state. `policy`: policies came, changed, went or were refused. `connection`: the stream to the
+   * control plane came about or ended.
+   */
+  on<N extends keyof MeshEvents>(event: N, listener: (event: MeshEvents[N]) => unknown): () => void;
+
+  /**
+   * Gives the lease back, writes the snapshot and ends the stream, within two seconds also without a control plane. What waits
+   * in a line is rejected with `mesh_closed`. A process that has closed its meshes and clients ends by itself. Never rejects.
+   */
+  close(): Promise<void>;
+}
