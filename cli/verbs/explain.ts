@@ -1,0 +1,84 @@
+/**
+ * `switchgear explain <callee>`: what holds for a call, field by field, with the policy and revision that says so; which policies
+ * matched, what contradicts what, and what agents don't do with it.
+ */
+import type { Command } from 'commander';
+import type { z } from 'zod';
+import type { explainAnswer } from '../../control-plane/rest/explain.js';
+import { type Context, noteStale, remoteVerb } from '../context.js';
+import { type Output, printable } from '../output.js';
+
+type Explanation = z.infer<typeof explainAnswer>;
+type Field = Explanation['fields'][number];
+type Refused = Explanation['refused'][number];
+
+export function explainVerb(context: Context): Command {
+  return remoteVerb<{ from?: string; method?: string }>(context, {
+    name: 'explain',
+    about: 'what holds for a call, and which policy says so',
+    arguments: [['<callee>', 'service or resource that is called']],
+    settings: [
+      { flags: '--from <service>', about: 'caller; policies for certain callers apply only with it' },
+      {
+        flags: '--method <method>',
+        about: 'package.Service/Method; policies for methods apply only with it',
+      },
+    ],
+    details: 'Example: switchgear explain inventory --from checkout --method shop.v1.Inventory/Reserve',
+    run: async ({ client, output, options: { from, method } }, to = '') => {
+      const { body, stale } = await client.ask<Explanation>('/v1/explain', { query: { to, from, method } });
+      noteStale(output, stale);
+      output.answer(body, () => render(body, output));
+      return undefined;
+    },
+  });
+}
+
+function render(explanation: Explanation, output: Output): string {
+  const { to, from, method, fields, conflicts, notes, refused } = explanation;
+  const { paint } = output;
+  const parts = [
+    paint('bold', printable(`${from ?? 'anybody'} → ${to}${method === undefined ? '' : ` ${method}`}`)),
+    fields.length === 0 ? 'nothing is enforced' : output.table<Field>(fieldColumns, fields),
+  ];
+  const matches = explanation.matches.map((match) => matchText(match)).join(' < ');
+  if (matches !== '') parts.push(paint('dim', printable(`from general to specific: ${matches}`)));
+  const remarks = [
+    ...conflicts.map(
+      ({ path, message, policies }) =>
+        `${paint('red', 'conflict')} ${printable(`${path}: ${message} (${policies.join(', ')})`)}`,
+    ),
+    ...notes.map(({ message }) => `${paint('yellow', 'note')} ${printable(message)}`),
+  ];
+  if (remarks.length > 0) parts.push(remarks.join('\n'));
+  if (refused.length > 0) parts.push(output.table<Refused>(refusedColumns, refused));
+  return parts.join('\n\n');
+}
+
+const fieldColumns = [
+  { title: 'field', value: ({ path }: Field) => path },
+  {
+    title: 'value',
+    value: ({ value }: Field) => (typeof value === 'string' ? value : JSON.stringify(value)),
+    colour: (row: Field) => (row.default ? 'dim' : undefined) as 'dim' | undefined,
+  },
+  {
+    title: 'by',
+    value: (row: Field) => `${row.policy}@${row.revision}${row.default ? ', default' : ''}`,
+    colour: (row: Field) => (row.default ? 'dim' : undefined) as 'dim' | undefined,
+  },
+];
+
+const refusedColumns = [
+  { title: 'refused', value: ({ policy, revision }: Refused) => `${policy}@${revision}` },
+  { title: 'by', value: ({ agent }: Refused) => agent },
+  { title: 'why', value: ({ reason }: Refused) => reason },
+];
+
+function matchText({ policy, revision, mode, removes }: Explanation['matches'][number]): string {
+  const remarks = [
+    ...(mode === 'enforce' ? [] : [mode]),
+    ...(removes.length > 0 ? [`removes ${removes.join(', ')}`] : []),
+  ];
+  return `${policy}@${revision}${remarks.length > 0 ? ` (${remarks.join('; ')})` : ''}`;
+}

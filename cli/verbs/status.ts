@@ -1,0 +1,172 @@
+/**
+ * `switchgear status [policy]`. With a policy: how far its present revision has come, and who refuses it and why. Without: the
+ * one look for whoever was woken up: what is open, why, which policy did it, what is not everywhere yet. Exits with 1 when an
+ * agent refuses a policy (or, with --wait, when the time ran out first).
+ */
+import type { Command } from 'commander';
+import type { z } from 'zod';
+import type { agentsAnswer } from '../../control-plane/rest/agents.js';
+import type { circuitsAnswer } from '../../control-plane/rest/circuits.js';
+import type { readyAnswer } from '../../control-plane/rest/health.js';
+import type { policiesAnswer } from '../../control-plane/rest/policies.js';
+import type { statusAnswer } from '../../control-plane/rest/status.js';
+import { wait } from '../../core/clock.js';
+import { type Context, noteStale, remoteVerb } from '../context.js';
+import { type ExitCode, exitCodes } from '../exit-codes.js';
+import { colourOfState, count, duration, type Output } from '../output.js';
+import { wholeNumber } from '../remote.js';
+import type { Answer, RestClient } from '../rest-client.js';
+
+type Status = z.infer<typeof statusAnswer>;
+
+const POLL_MS = 100;
+
+export function statusVerb(context: Context): Command {
+  const { clock } = context.io;
+  return remoteVerb<{ wait?: number }>(context, {
+    name: 'status',
+    about: 'how far a policy has come; without a name, how the whole mesh is',
+    arguments: [['[policy]', 'name of a policy']],
+    settings: [
+      {
+        flags: '--wait <ms>',
+        about: 'wait until no agent is pending, at most so many milliseconds',
+        parse: (text) => wholeNumber(text, 1, 3_600_000),
+      },
+    ],
+    details: 'Exits with 1 when an agent refuses the policy, or is still pending after --wait.',
+    run: async ({ client, output, options }, policy) => {
+      if (policy === undefined) return showMesh(client, output);
+      const end = clock.now() + (options.wait ?? 0);
+      let answer = await askStatus(client, policy);
+      while (answer.body.agents.pending > 0 && clock.now() < end) {
+        await wait(clock, POLL_MS);
+        answer = await askStatus(client, policy);
+      }
+      return showPolicy(answer, output, options.wait !== undefined);
+    },
+  });
+}
+
+function askStatus(client: RestClient, policy: string): Promise<Answer<Status>> {
+  return client.ask<Status>(`/v1/policies/${encodeURIComponent(policy)}/status`);
+}
+
+function showPolicy({ body, stale }: Answer<Status>, output: Output, waited: boolean): ExitCode {
+  const { policy, revision, agents } = body;
+  noteStale(output, stale);
+  output.answer(body, () => {
+    const parts = [
+      output.paint('green', `${agents.applied} applied`),
+      agents.pending > 0 ? output.paint('yellow', `${agents.pending} pending`) : '0 pending',
+      agents.refused.length > 0 ? output.paint('red', `${agents.refused.length} refused`) : '0 refused',
+    ];
+    const head = `${output.paint('bold', `${policy}@${revision}`)}: ${count(agents.total, 'agent')}: ${parts.join(', ')}`;
+    if (agents.refused.length === 0) return head;
+    const columns = [
+      { title: 'refused by', value: (row: Status['agents']['refused'][number]) => row.agent },
+      { title: 'why', value: (row: Status['agents']['refused'][number]) => row.reason },
+    ];
+    return `${head}\n\n${output.table(columns, agents.refused)}`;
+  });
+  return agents.refused.length > 0 || (waited && agents.pending > 0) ? exitCodes.no : exitCodes.ok;
+}
+
+interface Mesh {
+  readonly ready: z.infer<typeof readyAnswer>;
+  readonly policies: z.infer<typeof policiesAnswer>;
+  readonly agents: z.infer<typeof agentsAnswer>['agents'];
+  readonly circuits: z.infer<typeof circuitsAnswer>['circuits'];
+}
+
+async function showMesh(client: RestClient, output: Output): Promise<ExitCode> {
+  const [ready, policies, agents, circuits] = await Promise.all([
+    client.ask<Mesh['ready']>('/readyz'),
+    client.ask<Mesh['policies']>('/v1/policies'),
+    client.ask<z.infer<typeof agentsAnswer>>('/v1/agents'),
+    client.ask<z.infer<typeof circuitsAnswer>>('/v1/circuits'),
+  ]);
+  const mesh: Mesh = {
+    ready: ready.body,
+    policies: policies.body,
+    agents: agents.body.agents,
+    circuits: circuits.body.circuits,
+  };
+  const summary = summarise(mesh);
+  noteStale(output, policies.stale);
+  output.answer(summary, () => renderMesh(summary, output));
+  return summary.refused.length > 0 ? exitCodes.no : exitCodes.ok;
+}
+
+function summarise({ ready, policies, agents, circuits }: Mesh) {
+  return {
+    mesh: ready.mesh,
+    replica: ready.replica,
+    store: ready.store,
+    revision: policies.revision,
+    policies: policies.policies.length,
+    agents: agents.length,
+    services: new Set(agents.map(({ service }) => service)).size,
+    waiting: agents.filter(({ staleMs }) => staleMs > 0).map(({ agent, staleMs }) => ({ agent, staleMs })),
+    refused: agents.flatMap(({ agent, refused }) => refused.map((fault) => ({ agent, ...fault }))),
+    circuits: {
+      total: circuits.length,
+      troubled: circuits.flatMap(({ id, policy, agents: rows }) =>
+        rows
+          .filter(({ state }) => state !== 'closed')
+          .map(({ agent, state, revision, retryAfterMs, reason }) => ({
+            circuit: id,
+            state,
+            agent,
+            policy: `${policy}@${revision}`,
+            retryAfterMs,
+            reason,
+          })),
+      ),
+    },
+  };
+}
+
+type Summary = ReturnType<typeof summarise>;
+
+function renderMesh(summary: Summary, output: Output): string {
+  const { paint } = output;
+  const { store, circuits } = summary;
+  const parts = [
+    `${paint('bold', summary.mesh)}: ${count(summary.policies, 'policy')} (head ${summary.revision}), ` +
+      `${count(summary.services, 'service')}, ${count(summary.agents, 'agent')}, ` +
+      `store ${store.up ? paint('green', 'up') : `${paint('red', 'away')} (${store.reason})`}`,
+  ];
+  if (circuits.troubled.length === 0)
+    parts.push(paint('green', `all of ${count(circuits.total, 'circuit')} closed`));
+  else
+    parts.push(
+      output.table<Summary['circuits']['troubled'][number]>(
+        [
+          { title: 'state', value: ({ state }) => state, colour: ({ state }) => colourOfState(state) },
+          { title: 'circuit', value: ({ circuit }) => circuit },
+          { title: 'at', value: ({ agent }) => agent },
+          { title: 'by policy', value: ({ policy }) => policy },
+          { title: 'retry in', value: (row) => (row.retryAfterMs > 0 ? duration(row.retryAfterMs) : '-') },
+          { title: 'why', value: ({ reason }) => reason || '-' },
+        ],
+        circuits.troubled,
+      ),
+    );
+  if (summary.refused.length > 0)
+    parts.push(
+      output.table<Summary['refused'][number]>(
+        [
+          { title: 'refused', value: ({ policy, revision }) => `${policy}@${revision}`, colour: () => 'red' },
+          { title: 'by', value: ({ agent }) => agent },
+          { title: 'why', value: ({ reason }) => reason },
+        ],
+        summary.refused,
+      ),
+    );
+  if (summary.waiting.length > 0)
+    parts.push(
+      `${paint('yellow', 'not up to date:')} ${summary.waiting.map(({ agent, staleMs }) => `${agent} for ${duration(staleMs)}`).join(', ')}`,
+    );
+  return parts.join('\n\n');
+}

@@ -1,0 +1,49 @@
+/** What the writing verbs share: their options, and how an answer to a write or to a dry run looks. */
+import type { z } from 'zod';
+import type { applyAnswer } from '../control-plane/rest/apply.js';
+import type { previewAnswer, writeAnswer } from '../control-plane/rest/writes.js';
+import { count, type Output, printable } from './output.js';
+import { wholeNumber } from './remote.js';
+import type { Setting } from './settings.js';
+
+export type Written = z.infer<typeof writeAnswer>;
+export type Applied = z.infer<typeof applyAnswer>;
+export type Preview = z.infer<typeof previewAnswer>;
+
+export const dryRunSetting: Setting = {
+  flags: '--dry-run',
+  about: 'say what would change, and write nothing',
+};
+
+export const ifRevisionSetting: Setting = {
+  flags: '--if-revision <revision>',
+  about: 'only if this is still the present revision, else exit with 5',
+  parse: (text) => wholeNumber(text, 1, Number.MAX_SAFE_INTEGER),
+};
+
+/** `changed inventory-default@8`, or `unchanged`. */
+export function writtenLine({ policy, revision, changed }: Written, output: Output): string {
+  const what = changed ? output.paint('green', 'changed  ') : output.paint('dim', 'unchanged');
+  return `${what} ${policy}@${revision}`;
+}
+
+/** A policy and what a write would make of it, a line for each field. */
+export function previewLines(
+  { policy, revision, changed, changes, agents }: Preview,
+  output: Output,
+): string {
+  const { paint } = output;
+  if (!changed) return paint('dim', `${policy}@${revision}: no difference`);
+  const head = revision === null ? `${policy}: new` : `${policy}@${revision}`;
+  const lines = changes.map(({ path, before, after }) => {
+    if (before === undefined) return paint('green', `  + ${path}: ${show(after)}`);
+    if (after === undefined) return paint('red', `  - ${path}: ${show(before)}`);
+    return `${paint('yellow', `  ~ ${path}:`)} ${paint('red', show(before))} → ${paint('green', show(after))}`;
+  });
+  return [`${paint('bold', head)} (concerns ${count(agents.length, 'agent')})`, ...lines].join('\n');
+}
+
+/** A value as it is written in a document: strings bare, the rest as JSON. */
+function show(value: unknown): string {
+  return printable(typeof value === 'string' ? value : (JSON.stringify(value) ?? ''));
+}
