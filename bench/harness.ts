@@ -1,0 +1,174 @@
+/**
+ * What every benchmark shares: rounds in which the competitors take turns, so that a busy machine slows all of them; medians
+ * with their spread; ratios against a baseline of the same run; a table in `docs/benchmarks.md`; `--json` and `--check`.
+ * Absolute figures depend on the machine and its neighbours; only ratios are judged.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+
+export interface Spread {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+export function spread(values: readonly number[]): Spread {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
+  return { median: at(0.5), min: at(0), max: at(1) };
+}
+
+export function percentile(values: readonly number[], q: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(q * sorted.length) - 1))] ?? Number.NaN;
+}
+
+/** One competitor: a loop of `calls` calls, timed as a whole. */
+export type Loop = (calls: number) => Promise<void> | void;
+
+/** A round is cut into this many slices, in which the loops take turns: what slows the machine slows all of them alike. */
+const SLICES = 30;
+
+/** Nanoseconds a call of each loop, by round: [loop][round]. */
+export async function race(loops: readonly Loop[], rounds: number, calls: number): Promise<number[][]> {
+  for (const loop of loops) await loop(calls);
+  const times: number[][] = loops.map(() => []);
+  const perSlice = Math.ceil(calls / SLICES);
+  for (let round = 0; round < rounds; round++) {
+    globalThis.gc?.();
+    const spent = loops.map(() => 0);
+    for (let slice = 0; slice < SLICES; slice++) {
+      for (let i = 0; i < loops.length; i++) {
+        const index = (i + slice) % loops.length;
+        const start = process.hrtime.bigint();
+        await (loops[index] as Loop)(perSlice);
+        spent[index] = (spent[index] ?? 0) + Number(process.hrtime.bigint() - start);
+      }
+    }
+    for (const [index, total] of spent.entries()) times[index]?.push(total / (perSlice * SLICES));
+  }
+  return times;
+}
+
+/** Ratios round by round, so that what slowed one round slowed both. */
+export function ratios(times: readonly number[], baseline: readonly number[]): Spread {
+  return spread(times.map((time, round) => time / (baseline[round] ?? Number.NaN)));
+}
+
+export interface Row {
+  readonly what: string;
+  readonly value: string;
+  readonly baseline: string;
+  readonly ratio: string;
+}
+
+export interface Figure {
+  /** Key of `bounds.json`. */
+  readonly name: string;
+  readonly value: number;
+}
+
+export interface Result {
+  /** Section of `docs/benchmarks.md`. */
+  readonly title: string;
+  readonly command: string;
+  readonly notes: string;
+  readonly rows: readonly Row[];
+  readonly figures: readonly Figure[];
+}
+
+/** Prints, writes and checks as the flags say. Exit code 1 with `--check` if a figure is over its bound. */
+export function conclude(result: Result, flags: readonly string[] = process.argv.slice(2)): void {
+  const bounds = JSON.parse(readFileSync(new URL('bounds.json', import.meta.url), 'utf8')) as Record<
+    string,
+    number
+  >;
+  const short: string[] = [];
+  for (const { name, value } of result.figures) {
+    const bound = bounds[name];
+    if (bound === undefined) short.push(`${name}: no bound in bench/bounds.json`);
+    else if (!(value <= bound)) short.push(`${name}: ${value.toFixed(3)} is over its bound ${bound}`);
+  }
+  const table = markdown(result, bounds);
+  if (flags.includes('--json')) {
+    const { title, figures } = result;
+    console.log(JSON.stringify({ title, figures, bounds: pick(bounds, figures), short, ...versions() }));
+  } else {
+    console.log(table);
+  }
+  if (!flags.includes('--no-write')) record(result.title, table);
+  if (flags.includes('--check')) {
+    for (const line of short) console.error(`falls short: ${line}`);
+    if (short.length > 0) process.exitCode = 1;
+    else console.error(`all ${result.figures.length} figures within their bounds`);
+  }
+}
+
+function pick(
+  bounds: Record<string, number>,
+  figures: readonly Figure[],
+): Record<string, number | undefined> {
+  return Object.fromEntries(figures.map(({ name }) => [name, bounds[name]]));
+}
+
+function versions(): { node: string; grpc: string; cores: number; date: string } {
+  const grpc = JSON.parse(
+    readFileSync(new URL('../node_modules/@grpc/grpc-js/package.json', import.meta.url), 'utf8'),
+  ) as { version: string };
+  return {
+    node: process.versions.node,
+    grpc: grpc.version,
+    cores: cpus().length,
+    date: new Date().toISOString().slice(0, 10),
+  };
+}
+
+function markdown({ title, command, notes, rows, figures }: Result, bounds: Record<string, number>): string {
+  const { node, grpc, cores, date } = versions();
+  const lines = [
+    `## ${title}`,
+    '',
+    `\`${command}\` · ${date} · Node ${node}, grpc-js ${grpc}, ${cores} cores`,
+    '',
+    notes,
+    '',
+    '| | measured | baseline | ratio |',
+    '| --- | --- | --- | --- |',
+    ...rows.map(({ what, value, baseline, ratio }) => `| ${what} | ${value} | ${baseline} | ${ratio} |`),
+    '',
+    '| bound | measured | at most |',
+    '| --- | --- | --- |',
+    ...figures.map(({ name, value }) => `| ${name} | ${value.toFixed(3)} | ${bounds[name] ?? '?'} |`),
+  ];
+  return lines.join('\n');
+}
+
+const HEAD = `# Benchmarks
+
+Each table is written by the command above it. Figures of one run on one machine; only ratios against the baseline of the
+same run mean anything elsewhere. \`npm run bench:<name> -- --check\` compares with \`bench/bounds.json\`.
+`;
+
+/** Replaces this benchmark's section of the document and leaves the others. */
+function record(title: string, table: string): void {
+  const file = new URL('../docs/benchmarks.md', import.meta.url);
+  let text = HEAD;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    // The first benchmark on this checkout.
+  }
+  const sections = text.split(/\n(?=## )/);
+  const head = sections.shift() ?? HEAD;
+  const others = sections.filter((section) => !section.startsWith(`## ${title}\n`));
+  const all = [...others.map((section) => section.trimEnd()), table].sort();
+  writeFileSync(file, `${[head.trimEnd(), ...all].join('\n\n')}\n`);
+}
+
+export function nanoseconds({ median, min, max }: Spread): string {
+  return `${median.toFixed(0)} ns (${min.toFixed(0)}–${max.toFixed(0)})`;
+}
+
+export function times({ median, min, max }: Spread): string {
+  return `${median.toFixed(2)} × (${min.toFixed(2)}–${max.toFixed(2)})`;
+}
