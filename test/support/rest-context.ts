@@ -1,0 +1,60 @@
+/**
+ * What REST is given, with the parts a test wants to hold in its hands: a real mirror over the memory store, a roster that says
+ * what the test says, a clock that stands still if one is given.
+ */
+import { createAuthenticator } from '../../control-plane/auth/authenticate.js';
+import { createEventHub } from '../../control-plane/events.js';
+import { openMirror } from '../../control-plane/mirror.js';
+import type { Mirror } from '../../control-plane/ports.js';
+import type { RestContext } from '../../control-plane/rest/context.js';
+import { openStore } from '../../control-plane/store/open.js';
+import type { Store } from '../../control-plane/store/store.js';
+import { type Logger, silentLogger } from '../../control-plane/telemetry/logger.js';
+import { createTelemetry } from '../../control-plane/telemetry/metrics.js';
+import { type Clock, systemClock } from '../../core/clock.js';
+import { systemRandom } from '../../core/random.js';
+import { FakeRoster } from './fake-roster.js';
+
+export interface TestContext extends RestContext {
+  readonly roster: FakeRoster;
+  readonly store: Store;
+  close(): Promise<void>;
+}
+
+export async function restContext(
+  options: {
+    clock?: Clock;
+    logger?: Logger;
+    mirror?: (real: Mirror) => Mirror;
+    unreadyReason?: () => string;
+  } = {},
+): Promise<TestContext> {
+  const { clock = systemClock, logger = silentLogger } = options;
+  const store = await openStore('memory', { mesh: 'm', replica: 'r1' });
+  const real = await openMirror(store, { replica: 'r1' });
+  const mirror = options.mirror?.(real) ?? real;
+  const roster = new FakeRoster();
+  const events = createEventHub({ mirror, roster, wallNow: () => clock.wallNow(), source: 'r1', logger });
+  const telemetry = createTelemetry({ mesh: 'm', replica: 'r1' });
+  telemetry.observe({ mirror, roster, eventStreams: () => events.readers });
+  return {
+    mesh: 'm',
+    replica: 'r1',
+    mirror,
+    store,
+    roster,
+    events,
+    telemetry,
+    authenticator: createAuthenticator(undefined),
+    clock,
+    random: systemRandom,
+    logger,
+    onLoopback: true,
+    unreadyReason: options.unreadyReason ?? (() => ''),
+    async close() {
+      events.close();
+      await real.close();
+      await store.close();
+    },
+  };
+}

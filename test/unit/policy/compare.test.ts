@@ -1,0 +1,119 @@
+/**
+ * Small questions about a parsed policy: what differs, what it asks of an agent, which instances its rollout reaches.
+ */
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { diffPolicies, inRollout, requirements, rolloutPlace, unmet } from '../../../core/policy/index.js';
+import { property } from '../../support/property.js';
+import { policyOf, withSpec } from './helpers.js';
+
+describe('a diff', () => {
+  it('tells each field that comes, changes or goes', () => {
+    const before = withSpec({
+      timeout: '1s',
+      circuit: { window: '10s', openFor: '5s' },
+      bulkhead: { maxConcurrent: 5 },
+    });
+    const after = withSpec({
+      timeout: '2s',
+      circuit: { window: '10s', halfOpen: { calls: 1 } },
+      bulkhead: null,
+    });
+    expect(diffPolicies(before, after)).to.deep.equal([
+      { path: 'spec.bulkhead', before: { maxConcurrent: 5 }, after: null },
+      { path: 'spec.circuit.halfOpen.calls', after: 1 },
+      { path: 'spec.circuit.openFor', before: '5s' },
+      { path: 'spec.timeout', before: '1s', after: '2s' },
+    ]);
+  });
+
+  it('tells a list whole', () => {
+    const before = withSpec({ retry: { on: ['ABORTED'] } });
+    const after = withSpec({ retry: { on: ['ABORTED', 'UNAVAILABLE'] } });
+    expect(diffPolicies(before, after)).to.deep.equal([
+      { path: 'spec.retry.on', before: ['ABORTED'], after: ['ABORTED', 'UNAVAILABLE'] },
+    ]);
+  });
+
+  it('tells a section of defaults, which has no field of its own', () => {
+    expect(diffPolicies(withSpec({}), withSpec({ circuit: {} }))).to.deep.equal([
+      { path: 'spec.circuit', after: {} },
+    ]);
+    expect(diffPolicies(withSpec({ circuit: {} }), withSpec({ circuit: { openFor: '1s' } }))).to.deep.equal([
+      { path: 'spec.circuit.openFor', after: '1s' },
+    ]);
+  });
+
+  it('tells a policy that is new, and one that goes, field by field', () => {
+    const policy = policyOf({ policy: 'p', match: { to: 'x' }, spec: { timeout: '1s' } });
+    expect(diffPolicies(undefined, policy)).to.deep.equal([
+      { path: 'match.to', after: 'x' },
+      { path: 'policy', after: 'p' },
+      { path: 'spec.timeout', after: '1s' },
+    ]);
+    expect(diffPolicies(policy, undefined)).to.deep.equal([
+      { path: 'match.to', before: 'x' },
+      { path: 'policy', before: 'p' },
+      { path: 'spec.timeout', before: '1s' },
+    ]);
+    expect(diffPolicies(undefined, undefined)).to.deep.equal([]);
+  });
+});
+
+describe('requirements', () => {
+  it('are the sections that a policy gives', () => {
+    expect(
+      requirements(withSpec({ timeout: '1s', circuit: {}, bulkhead: { maxConcurrent: 1 } })),
+    ).to.deep.equal(['timeout', 'circuit', 'bulkhead']);
+    expect(requirements(withSpec({ idempotent: false }))).to.deep.equal(['idempotent']);
+  });
+
+  it('are none for a section that is removed, and none for a policy that is off', () => {
+    expect(requirements(withSpec({ retry: null, circuit: null }))).to.deep.equal([]);
+    expect(
+      requirements(policyOf({ policy: 'p', match: { to: 'x' }, mode: 'off', spec: { retry: {} } })),
+    ).to.deep.equal([]);
+  });
+
+  it('name an adaptive bulkhead, shadow and rollout', () => {
+    const policy = policyOf({
+      policy: 'p',
+      match: { to: 'x' },
+      mode: 'shadow',
+      spec: { bulkhead: { maxConcurrent: 'auto' } },
+      rollout: { percent: 99 },
+    });
+    expect(requirements(policy)).to.deep.equal(['bulkhead', 'bulkhead.auto', 'shadow', 'rollout']);
+    expect(unmet(policy, ['bulkhead', 'rollout'])).to.deep.equal(['bulkhead.auto', 'shadow']);
+  });
+});
+
+describe('a rollout', () => {
+  it('reaches nobody at 0 and everybody at 100', () => {
+    for (let i = 0; i < 1_000; i++) {
+      expect(inRollout(0, 'p', `i-${i}`)).to.equal(false);
+      expect(inRollout(100, 'p', `i-${i}`)).to.equal(true);
+    }
+  });
+
+  it('places an instance where it always was', () => {
+    // A figure that must never change: an agent of another version has to come to the same.
+    expect(rolloutPlace('inventory-default', 'checkout-1')).to.be.closeTo(42.689405544660985, 1e-9);
+  });
+
+  it('spreads instances evenly, and differently for another policy', () => {
+    const instances = Array.from({ length: 10_000 }, (_, i) => `checkout-${i}`);
+    const reached = (policy: string) => new Set(instances.filter((name) => inRollout(10, policy, name)));
+    const [a, b] = [reached('a'), reached('b')];
+    expect(a.size).to.be.within(850, 1_150);
+    expect([...a].filter((name) => b.has(name)).length).to.be.within(50, 150);
+  });
+
+  property(
+    'keeps whom it reached when it grows',
+    fc.tuple(fc.nat(100), fc.nat(100), fc.string()),
+    ([x, y, name]) => {
+      if (inRollout(Math.min(x, y), 'p', name)) expect(inRollout(Math.max(x, y), 'p', name)).to.equal(true);
+    },
+  );
+});

@@ -1,0 +1,79 @@
+/** Ten thousand streams take their turns without blocking the event loop. */
+import { expect } from 'chai';
+import { Pump, type Worker } from '../../../control-plane/grpc/pump.js';
+import { VirtualClock } from '../../support/virtual-clock.js';
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+async function idle(): Promise<void> {
+  for (let turns = 0; turns < 10; turns++) await turn();
+}
+
+describe('pump', () => {
+  it('gives each a turn, once however often it was woken', async () => {
+    const pump = new Pump(new VirtualClock());
+    const done: string[] = [];
+    const worker = (name: string): Worker => ({ work: () => void done.push(name) });
+    const [a, b] = [worker('a'), worker('b')];
+    for (const one of [a, b, a, b]) pump.wake(one);
+    await idle();
+    expect(done).to.deep.equal(['a', 'b']);
+  });
+
+  it('ends a slice of the loop after a few milliseconds of work', async () => {
+    const clock = new VirtualClock();
+    const pump = new Pump(clock);
+    const slices: number[] = [];
+    let startedAt = -1;
+    let inSlice = false;
+    const workers = Array.from({ length: 10_000 }, () => ({
+      work: () => {
+        if (!inSlice) {
+          inSlice = true;
+          startedAt = clock.now();
+          queueMicrotask(() => {
+            inSlice = false;
+            slices.push(clock.now() - startedAt);
+          });
+        }
+        clock.advance(0.03);
+        return undefined;
+      },
+    }));
+    for (const worker of workers) pump.wake(worker);
+    while (clock.now() < 299.9) await turn();
+    expect(Math.max(...slices)).to.be.below(15);
+    expect(slices.length).to.be.above(20);
+  });
+
+  it('comes back when it was asked to, with one timer for all', async () => {
+    const clock = new VirtualClock();
+    const pump = new Pump(clock);
+    const times: number[] = [];
+    const workers = [300, 100, 200].map((untilMs) => ({
+      work: (now: number) => {
+        if (now < untilMs) return untilMs;
+        times.push(now);
+        return undefined;
+      },
+    }));
+    for (const worker of workers) pump.wake(worker);
+    await idle();
+    expect(clock.pendingTimers).to.equal(1);
+    for (let ms = 0; ms < 400; ms += 50) {
+      clock.advance(50);
+      await idle();
+    }
+    expect(times).to.deep.equal([100, 200, 300]);
+    expect(clock.pendingTimers).to.equal(0);
+  });
+
+  it('forgets who has gone', async () => {
+    const pump = new Pump(new VirtualClock());
+    let turns = 0;
+    const worker = { work: () => void turns++ };
+    pump.wake(worker);
+    pump.forget(worker);
+    await idle();
+    expect(turns).to.equal(0);
+  });
+});
