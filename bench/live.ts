@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { connect, type Mesh } from '../sdk/index.js';
 import { conclude, percentile, spread } from './harness.js';
@@ -16,6 +17,9 @@ import { conclude, percentile, spread } from './harness.js';
 const AGENTS = 50;
 const CHANGES = 100;
 const WARMUP = 10;
+/** Changes that stand alone: none within the coalescing interval before. */
+const LONE = 30;
+const APART_MS = 400;
 
 interface Ready {
   readonly rest: string;
@@ -54,6 +58,11 @@ async function main(): Promise<void> {
         toAnswer.push(answerMs);
       }
     }
+    const lone: number[] = [];
+    for (let i = 0; i < LONE; i++) {
+      await pause(APART_MS);
+      lone.push((await change(rest, meshes, WARMUP + CHANGES + i + 2)).lastMs);
+    }
     const kept = meshes.every((mesh, i) => mesh.circuit('inventory').epoch === epochs[i]);
     if (!kept) throw new Error('a circuit lost its epoch on the way');
     const p99 = percentile(toLast, 0.99);
@@ -61,7 +70,11 @@ async function main(): Promise<void> {
       title: 'A change, live',
       command: 'npm run bench:live',
       notes: `${CHANGES} changes of one policy over REST, ${AGENTS} agents with a connection each, embedded store (fsync). From the request's start; back to back, so that each meets the coalescing of 250 ms that follows a change.`,
-      rows: [row('all agents enforce it', toLast), row('REST has answered', toAnswer)],
+      rows: [
+        row('all agents enforce it', toLast),
+        row('REST has answered', toAnswer),
+        row(`all agents enforce it, a change that stands alone (${LONE})`, lone),
+      ],
       figures: [{ name: 'live: REST change enforced by 50 agents, p99 ms', value: p99 }],
     });
   } finally {

@@ -12,7 +12,7 @@ export interface Promised {
 
 /** Shares of the calls. Generous, since a busy machine may lose a call of its own accord. */
 const SUFFERING_MIN = 0.5;
-const PROTECTED_FAILURES_MAX = 0.1;
+const PROTECTED_FAILURES_MAX = 0.05;
 const REACHED_MAX = 0.5;
 const CALLS_MIN = 20;
 
