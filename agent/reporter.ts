@@ -98,11 +98,20 @@ export class Reporter {
     const made = this.#targets.circuitsMade;
     if (!this.#first && made === this.#made) return;
     this.#made = made;
-    for (const row of this.#targets.circuits()) {
-      if (this.#told.has(row.id) || this.#changed.has(row.id)) continue;
-      if (this.#changed.size >= ROWS_MAX) return;
+    const rows = this.#targets.circuits();
+    if (this.#told.size >= ROWS_MAX) this.#forgetGone(new Set(rows.map(({ id }) => id)));
+    for (const row of rows) {
+      const pending = this.#changed.get(row.id);
+      // One that went and is back before anybody was told: it is there.
+      if (pending ? pending.state !== 'disabled' : this.#told.has(row.id)) continue;
+      if (!pending && this.#changed.size >= ROWS_MAX) return;
       this.#changed.set(row.id, stateOf(row));
     }
+  }
+
+  /** Circuits that had to make room for others went without a word; what was told of them makes room as well. */
+  #forgetGone(present: ReadonlySet<string>): void {
+    for (const id of this.#told.keys()) if (!present.has(id)) this.#told.delete(id);
   }
 
   #report(): void {

@@ -128,6 +128,33 @@ describe('the reporter', () => {
     expect(reports()).to.have.length(2);
   });
 
+  it('says nothing of an end to a circuit that is back before anybody was told', () => {
+    const { clock, reporter, outlet, has, reports } = setUp();
+    has(change('inventory', 'open'));
+    reporter.use(outlet, intervals);
+    has();
+    reporter.refreshed();
+    has(change('inventory', 'closed'));
+    clock.advance(100);
+    expect(reports()[1]?.circuits.map(({ state }) => state)).to.deep.equal(['closed']);
+  });
+
+  it('tells of no circuit twice, however many came and went before', () => {
+    const { clock, reporter, outlet, has, reports } = setUp();
+    has(...Array.from({ length: 10_000 }, (_, i) => change(`old-${i}`, 'closed')));
+    reporter.use(outlet, intervals);
+    const before = reports().length;
+    const young = [change('young', 'closed')];
+    has(...young);
+    clock.advance(1_000);
+    has(...young, change('younger', 'closed'));
+    clock.advance(1_000);
+    const told = reports()
+      .slice(before)
+      .flatMap(({ circuits }) => circuits.map(({ callee }) => callee));
+    expect(told).to.deep.equal(['young', 'younger']);
+  });
+
   it('drops what happens while nobody listens', () => {
     const { clock, reporter, outlet, calls, pending, reports } = setUp();
     calls(cell('inventory'));
