@@ -10,6 +10,7 @@ import { MeshError } from '../core/errors.js';
 import type { Random } from '../core/random.js';
 import { loadWire } from '../proto/load.js';
 import {
+  type Brownout as BrownoutMessage,
   type ControlMessage,
   type Delta,
   type Hello,
@@ -18,17 +19,20 @@ import {
 } from '../proto/messages.js';
 import type { Address } from './addresses.js';
 import type { ControlCredentials } from './control-channel.js';
+import { DecisionFeed } from './decision-feed.js';
 import { Emitter } from './emitter.js';
-import type { AgentEvents, AgentStatus } from './events.js';
+import type { AgentEvents, AgentStatus, BrownoutEvent } from './events.js';
 import { type Logger, tolerant } from './logger.js';
 import { type Place, Registration } from './registration.js';
 import { Reporter } from './reporter.js';
-import { publish } from './resolver.js';
+import { type Directory, publish } from './resolver.js';
 import { SnapshotFile } from './snapshot-file.js';
 import { State } from './state.js';
+import { type MeshStats, statsOf } from './stats.js';
 import { type Outlet, Stream } from './stream.js';
 import { StreamClient } from './stream-client.js';
 import type { CircuitChange, Targets } from './targets.js';
+import { Telemetry } from './telemetry/telemetry.js';
 
 export interface AgentOptions {
   /** Name of the calling service. */
@@ -57,12 +61,15 @@ const CLOSE_MS = 1_500;
 export class Agent {
   /** Names this mesh in the options of channels. */
   readonly id: string;
+  /** Where the instances of its callees are. */
+  readonly directory: Directory;
   readonly #options: AgentOptions;
   readonly #state: State;
   readonly #emitter: Emitter<AgentEvents>;
   readonly #registration: Registration;
   readonly #reporter: Reporter;
   readonly #client: StreamClient;
+  readonly #telemetry: Telemetry;
   readonly #snapshot: SnapshotFile | undefined;
   #welcome: Welcome | undefined;
   /** Whether this stream has said all there is to know. */
@@ -81,6 +88,7 @@ export class Agent {
     this.#options = options;
     this.id = random.hex(8);
     this.#emitter = new Emitter(logger);
+    const decisions = new DecisionFeed(this.#emitter);
     this.#registration = new Registration({ clock, random, logger });
     this.#state = new State({
       service,
@@ -91,7 +99,21 @@ export class Agent {
       onCircuit: (change) => this.#circuitChanged(change),
       onCallees: () => this.#calleesChanged(),
       onInstances: () => this.#snapshot?.touch(),
+      onBrownout: (event) => this.#brownoutChanged(event),
+      onGone: (target) => this.#telemetry.gone(target),
+      decisions,
     });
+    const { targets } = this.#state;
+    this.#telemetry = new Telemetry({ ...options, targets, decisions, logger });
+    const { callees, instances } = this.#state;
+    this.directory = {
+      get: (name) => instances.get(name),
+      outlier: (name) => this.#state.outlier(name),
+      watch: (name, changed) => {
+        callees.add(name);
+        return instances.watch(name, changed);
+      },
+    };
     this.#reporter = new Reporter(clock, this.#state.targets);
     const content = () => this.#state.save();
     this.#snapshot =
@@ -130,15 +152,9 @@ export class Agent {
     if (this.#closing) return;
     if (saved) this.#state.restore(saved);
     this.#restored = saved !== undefined;
-    const { callees, instances } = this.#state;
-    this.#unpublish = publish(this.id, {
-      get: (service) => instances.get(service),
-      watch: (service, changed) => {
-        callees.add(service);
-        return instances.watch(service, changed);
-      },
-    });
+    this.#unpublish = publish(this.id, this.directory);
     this.#reporter.start();
+    this.#telemetry.start();
     this.#client.start();
   }
 
@@ -154,6 +170,11 @@ export class Agent {
   /** A name that is going to be called: its policies and instances are asked for now. */
   learn(callee: string): void {
     this.#state.callees.add(callee);
+  }
+
+  /** Whether an optional feature should run. */
+  runs(feature: string): boolean {
+    return this.#state.brownout.runs(feature);
   }
 
   /** Resolves once the registration is stored; see `Registration.register`. */
@@ -186,6 +207,11 @@ export class Agent {
     };
   }
 
+  /** What became of the calls so far. */
+  stats(): MeshStats {
+    return statsOf(this.#state.targets);
+  }
+
   /** Gives the lease back, writes the snapshot and ends the stream: within two seconds, whatever doesn't answer. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -202,8 +228,10 @@ export class Agent {
     await Promise.race([orderly, wait(this.#options.clock, CLOSE_MS, controller.signal)]);
     controller.abort();
     this.#reporter.close();
+    this.#telemetry.close();
     await this.#client.close();
     this.#state.instances.disconnect();
+    this.#state.brownout.close();
     this.#level = false;
     this.#tellLevel();
     this.#emitter.clear();
@@ -224,6 +252,8 @@ export class Agent {
     this.#level = false;
     this.#calleesTold = this.#calleesInHello;
     this.#state.instances.settle();
+    // One that has no word for it could never lift it.
+    if (welcome.protocol.minor < 1) this.#state.brownout.lift();
     this.#calleesChanged();
     this.#registration.use(outlet);
     this.#reporter.use(outlet, welcome.intervals);
@@ -243,11 +273,14 @@ export class Agent {
   #received(message: ControlMessage, outlet: Outlet): void {
     if (message.message === 'delta') this.#apply(message.delta, outlet);
     else if (message.message === 'lease') this.#registration.result(message.lease);
+    else if (message.message === 'brownout') this.#dim(message.brownout);
+    else if (message.message === 'grants') this.targets.grantRates(message.grants);
     else if (message.message === 'endpoints' && this.#state.setEndpoints(message.endpoints))
       this.#snapshot?.touch();
   }
 
   #apply(delta: Delta, outlet: Outlet): void {
+    this.#telemetry.settle();
     const { ack, changed, event } = this.#state.apply(delta);
     outlet.send({ message: 'ack', ack });
     if (changed) this.#reporter.refreshed();
@@ -270,6 +303,17 @@ export class Agent {
     if (!outlet) return;
     this.#calleesTold += fresh.length;
     outlet.send({ message: 'subscribe', subscribe: { callees: fresh } });
+  }
+
+  #dim(brownout: BrownoutMessage): void {
+    this.#state.brownout.take(brownout);
+    // What is left of its time is in the snapshot.
+    if (brownout.level > 0) this.#snapshot?.touch();
+  }
+
+  #brownoutChanged(event: BrownoutEvent): void {
+    this.#snapshot?.touch();
+    this.#emitter.emit('brownout', event);
   }
 
   #circuitChanged(change: CircuitChange): void {

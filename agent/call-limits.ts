@@ -1,7 +1,7 @@
 /**
- * The time limits of one gRPC call. A deadline on the wire is an instant of the wall clock, which may jump; so it is computed
- * once per attempt from what remains on the monotonic clock, and nothing is decided by it here. Limits are those of the
- * policies that held when the call began.
+ * The time limits of one gRPC call and of each of its attempts. A deadline on the wire is an instant of the wall clock, which may
+ * jump; so it is computed once per attempt from what remains on the monotonic clock, and nothing is decided by it here. One
+ * deadline spans all attempts and the pauses between them. Limits are those of the policies that held when the call began.
  */
 import * as grpc from '@grpc/grpc-js';
 import type { Clock } from '../core/clock.js';
@@ -10,7 +10,9 @@ import { attemptDeadlineAt, effectiveDeadline } from '../core/resilience/deadlin
 import type { TimeSection } from './target.js';
 
 export interface CallLimits {
-  /** Monotonic: by when the attempt must have begun, waiting included; later, nothing could come of it. */
+  /** Monotonic: the caller's own deadline and that of the call which it is part of. */
+  readonly callerAt: number;
+  /** Monotonic: by when an attempt must have begun, waiting included; later, nothing could come of it. */
   readonly startsBefore: number;
   /** Whose limit that is; undefined: the caller's. */
   readonly startsBeforeBy: TimeSection | undefined;
@@ -18,38 +20,55 @@ export interface CallLimits {
   readonly attemptEndsAt: number;
   /** Monotonic: when the deadline on the wire is over. */
   readonly wireEndsAt: number;
-  /** Wall clock, for grpc-js; undefined: the caller's own holds, as it stands. */
-  readonly wireDeadline: number | undefined;
+  /** Wall clock, for grpc-js, of an attempt that starts at `now`; undefined: the caller's own holds, as it stands. */
+  wireDeadline(now: number): number | undefined;
   /** Whose limit the wire deadline is; undefined: the caller's. */
   readonly wireDeadlineBy: TimeSection | undefined;
   /** From the attempt's start to the first message of a streamed response; Infinity: no limit. */
   readonly firstMessageMs: number;
   readonly firstMessageBy: TimeSection;
+  /** Until `startsBefore`; a policy's own figure where it is one (see `Timeouts.set`). */
+  remainingMs(now: number): number;
   /** The attempt begins only now, after its turn in line. */
   restart(now: number): void;
+  /** Those of another attempt at the same call, which begins now. */
+  again(now: number): CallLimits;
 }
 
-/** min(the caller's own deadline, that of the call it is part of, the policy's), for the call and for its attempt. */
+/**
+ * min(the caller's own deadline, that of the call it is part of, the policy's), for the call and for its attempt. `callerAt`:
+ * `callerDeadlineAt`; `inheritedAt`: monotonic, of the call that this process is answering; `wallNow`: now, if it is known.
+ */
 export function limitsOf(
   effective: Effective,
-  options: grpc.InterceptorOptions,
+  { method_definition }: grpc.InterceptorOptions,
   clock: Clock,
   now: number,
+  callerAt: number,
+  inheritedAt = Number.POSITIVE_INFINITY,
+  wallNow = Number.NaN,
 ): CallLimits {
-  const callerAt = Math.min(
-    endsAt(options.deadline, clock, now),
-    endsAt(parentDeadline(options), clock, now),
-  );
-  return options.method_definition.responseStream
-    ? new StreamLimits(effective, callerAt, clock, now)
-    : new UnaryLimits(effective, callerAt, clock, now);
+  const at = Math.min(callerAt, inheritedAt);
+  const limits = method_definition.responseStream
+    ? new StreamLimits(effective, clock, now, at)
+    : new UnaryLimits(effective, clock, now, at);
+  // grpc-js knows of a parent that it was given, not of the one that is only in the context.
+  limits.retold = inheritedAt < callerAt;
+  limits.begunOnWall = wallNow;
+  return limits;
 }
 
-function endsAt(deadline: grpc.Deadline | undefined, clock: Clock, now: number): number {
+/** Monotonic: when the caller's own deadline, or that of the call it is part of, is over. */
+export function callerDeadlineAt(options: grpc.InterceptorOptions, wallNow: number, now: number): number {
+  const at = endsAt(options.deadline, wallNow, now);
+  return options.parent === undefined ? at : Math.min(at, endsAt(parentDeadline(options), wallNow, now));
+}
+
+function endsAt(deadline: grpc.Deadline | undefined, wallNow: number, now: number): number {
   if (deadline === undefined) return Number.POSITIVE_INFINITY;
   const at = deadline instanceof Date ? deadline.getTime() : deadline;
   // Not a number: grpc-js refuses it in its own words.
-  return Number.isNaN(at) ? Number.POSITIVE_INFINITY : now + (at - clock.wallNow());
+  return Number.isNaN(at) ? Number.POSITIVE_INFINITY : now + (at - wallNow);
 }
 
 function parentDeadline({ parent, propagate_flags }: grpc.InterceptorOptions): grpc.Deadline | undefined {
@@ -58,24 +77,35 @@ function parentDeadline({ parent, propagate_flags }: grpc.InterceptorOptions): g
 }
 
 abstract class Limits {
-  /** It waited in line: the caller's deadline, too, is told the wire as what remains of it. */
-  #waited = false;
+  /** The wire is told what remains of the caller's deadline, too: it doesn't know it, or not as it is by now. */
+  retold = false;
+  /** The wall clock when the call began; not a number: nobody looked. */
+  begunOnWall = Number.NaN;
+  abstract readonly startsBefore: number;
+  abstract readonly startsBeforeBy: TimeSection | undefined;
   abstract readonly wireEndsAt: number;
   abstract readonly wireDeadlineBy: TimeSection | undefined;
 
   constructor(
-    readonly effective: Effective,
-    readonly clock: Clock,
+    protected readonly effective: Effective,
+    protected readonly clock: Clock,
+    protected readonly begunAt: number,
+    readonly callerAt: number,
   ) {}
 
-  get wireDeadline(): number | undefined {
+  wireDeadline(now: number): number | undefined {
     if (this.wireEndsAt === Number.POSITIVE_INFINITY) return undefined;
-    if (this.wireDeadlineBy === undefined && !this.#waited) return undefined;
-    return this.clock.wallNow() + (this.wireEndsAt - this.clock.now());
+    if (this.wireDeadlineBy === undefined && !this.retold) return undefined;
+    // A look at a clock costs as much as a good part of all this.
+    const known = now === this.begunAt && !Number.isNaN(this.begunOnWall);
+    return (known ? this.begunOnWall : this.clock.wallNow()) + (this.wireEndsAt - now);
   }
 
-  restart(_now: number): void {
-    this.#waited = true;
+  remainingMs(now: number): number {
+    const { effective, begunAt } = this;
+    const section = this.startsBeforeBy;
+    const limitMs = section === undefined ? undefined : effective[section]?.value;
+    return limitMs !== undefined && now === begunAt ? limitMs : this.startsBefore - now;
   }
 }
 
@@ -86,12 +116,12 @@ class UnaryLimits extends Limits implements CallLimits {
   readonly firstMessageMs = Number.POSITIVE_INFINITY;
   readonly firstMessageBy = 'timeout';
 
-  constructor(effective: Effective, callerAt: number, clock: Clock, now: number) {
-    super(effective, clock);
-    const { at, by } = effectiveDeadline(now, callerAt, effective.timeout?.value);
+  constructor(effective: Effective, clock: Clock, begunAt: number, callerAt: number) {
+    super(effective, clock, begunAt, callerAt);
+    const { at, by } = effectiveDeadline(begunAt, callerAt, effective.timeout?.value);
     this.startsBefore = at;
     this.startsBeforeBy = by === 'policy' ? 'timeout' : undefined;
-    this.attemptEndsAt = attemptDeadlineAt(now, at, effective.attemptTimeout?.value);
+    this.attemptEndsAt = attemptDeadlineAt(begunAt, at, effective.attemptTimeout?.value);
   }
 
   get wireEndsAt(): number {
@@ -102,9 +132,16 @@ class UnaryLimits extends Limits implements CallLimits {
     return this.attemptEndsAt < this.startsBefore ? 'attemptTimeout' : this.startsBeforeBy;
   }
 
-  override restart(now: number): void {
-    super.restart(now);
-    this.attemptEndsAt = attemptDeadlineAt(now, this.startsBefore, this.effective.attemptTimeout?.value);
+  restart(now: number): void {
+    this.retold = true;
+    const attemptMs = this.effective.attemptTimeout?.value;
+    this.attemptEndsAt = attemptDeadlineAt(now, this.startsBefore, attemptMs);
+  }
+
+  again(now: number): CallLimits {
+    const limits = new UnaryLimits(this.effective, this.clock, this.begunAt, this.callerAt);
+    limits.restart(now);
+    return limits;
   }
 }
 
@@ -118,26 +155,36 @@ class StreamLimits extends Limits implements CallLimits {
   firstMessageBy: TimeSection = 'timeout';
   readonly #firstMessageAt: number;
 
-  constructor(effective: Effective, callerAt: number, clock: Clock, now: number) {
-    super(effective, clock);
-    const { at, by } = effectiveDeadline(now, callerAt, effective.streamTimeout?.value);
+  constructor(effective: Effective, clock: Clock, begunAt: number, callerAt: number) {
+    super(effective, clock, begunAt, callerAt);
+    const { at, by } = effectiveDeadline(begunAt, callerAt, effective.streamTimeout?.value);
     this.wireEndsAt = at;
     this.wireDeadlineBy = by === 'policy' ? 'streamTimeout' : undefined;
-    this.#firstMessageAt = now + (effective.timeout?.value ?? Number.POSITIVE_INFINITY);
+    this.#firstMessageAt = begunAt + (effective.timeout?.value ?? Number.POSITIVE_INFINITY);
     this.startsBefore = Math.min(at, this.#firstMessageAt);
     this.startsBeforeBy = this.#firstMessageAt < at ? 'timeout' : this.wireDeadlineBy;
+    this.#attempt(begunAt);
+  }
+
+  restart(now: number): void {
+    this.retold = true;
     this.#attempt(now);
   }
 
-  override restart(now: number): void {
-    super.restart(now);
-    this.#attempt(now);
+  again(now: number): CallLimits {
+    const limits = new StreamLimits(this.effective, this.clock, this.begunAt, this.callerAt);
+    limits.restart(now);
+    return limits;
   }
 
   #attempt(now: number): void {
-    const messageAt = attemptDeadlineAt(now, this.#firstMessageAt, this.effective.attemptTimeout?.value);
-    this.firstMessageBy = messageAt < this.#firstMessageAt ? 'attemptTimeout' : 'timeout';
-    this.firstMessageMs = messageAt - now;
+    const { effective, begunAt } = this;
+    const attemptMs = effective.attemptTimeout?.value;
+    const messageAt = attemptDeadlineAt(now, this.#firstMessageAt, attemptMs);
+    const byAttempt = messageAt < this.#firstMessageAt;
+    this.firstMessageBy = byAttempt ? 'attemptTimeout' : 'timeout';
+    const settingMs = byAttempt ? attemptMs : now === begunAt ? effective.timeout?.value : undefined;
+    this.firstMessageMs = settingMs ?? messageAt - now;
     this.attemptEndsAt = Math.min(messageAt, this.wireEndsAt);
   }
 }

@@ -5,6 +5,8 @@
 import { MeshError } from '../core/errors.js';
 import { serviceNamePattern } from '../core/policy/names.js';
 
+export { SELF } from '../core/policy/names.js';
+
 export function isCallee(name: unknown): name is string {
   return typeof name === 'string' && serviceNamePattern.test(name);
 }

@@ -28,6 +28,11 @@ export class Emitter<E extends Events> {
     return () => void listeners.delete(own);
   }
 
+  /** Whether anybody listens: what nobody hears needn't be put into words. */
+  hears<N extends keyof E>(name: N): boolean {
+    return (this.#listeners.get(name)?.size ?? 0) > 0;
+  }
+
   /** Tells everybody who listens now, in a microtask of its own. */
   emit<N extends keyof E>(name: N, event: E[N]): void {
     const listeners = this.#listeners.get(name);

@@ -1,6 +1,7 @@
 /**
  * What an agent tells the application when it happens, and when it is asked.
  */
+import type { Decision } from './decisions.js';
 import type { CircuitChange } from './parts.js';
 
 /** A policy that this agent can't use, and why, in words; the last good one of the name stays in force. */
@@ -32,10 +33,27 @@ export interface ConnectionEvent {
   readonly reason: string;
 }
 
+/** Optional features are switched off, or on again: the level is another, or the reason for it. */
+export interface BrownoutEvent {
+  /** 0: everything runs; at 4 all that is optional is off. */
+  readonly level: number;
+  /** Empty at level 0. */
+  readonly reason: string;
+}
+
+export interface BrownoutStatus extends BrownoutEvent {
+  /** Until the level is 0 again by itself; undefined: until the control plane says otherwise. */
+  readonly ttlMs: number | undefined;
+  /** Named features that are off. */
+  readonly off: readonly string[];
+}
+
 export type AgentEvents = {
   readonly circuit: CircuitChange;
   readonly policy: PolicyEvent;
   readonly connection: ConnectionEvent;
+  readonly brownout: BrownoutEvent;
+  readonly decision: Decision;
 };
 
 /** A circuit as it is now. */
@@ -72,6 +90,7 @@ export interface AgentStatus {
   /** The address held in the registry (`:port`: as the control plane sees it); undefined: none. */
   readonly registered: string | undefined;
   readonly circuits: readonly CircuitStatus[];
+  readonly brownout: BrownoutStatus;
   /** Undefined: none is kept. */
   readonly snapshot:
     | {

@@ -1,68 +1,138 @@
 /**
- * `guard`: any asynchronous work under the policies of a name. The common case, with no time limit and no signal, is one async
- * function around the plan's two synchronous calls; whoever needs a limit, a signal or a place in line takes the longer way
- * in `work.ts`. The control plane has no part in a call.
+ * `guard`: any asynchronous work under the policies of a name. The common case, gates alone and no wishes of the caller's, is the
+ * plan's two synchronous calls around the function; whatever needs a limit of time, a signal, a place in line or another attempt
+ * takes the longer way in `guard-call.ts`. The control plane has no part in a call.
  */
-import { TURNED_AWAY } from '../core/resilience/plan.js';
+
+import { criticalities, rankOf } from '../core/criticality.js';
+import { MeshError } from '../core/errors.js';
+import type { Waiter } from '../core/resilience/gate.js';
+import { type Plan, TURNED_AWAY } from '../core/resilience/plan.js';
+import { currentContext } from './context.js';
+import { callFully } from './guard-start.js';
 import {
+  type EngineOptions,
   type GuardContext,
   type GuardedFunction,
-  type GuardOptions,
   outcomeOfThrown,
 } from './guarded-function.js';
+import { TIMED } from './tally.js';
 import type { Target } from './target.js';
 import type { Targets } from './targets.js';
-import { runFully } from './work.js';
 
-export type { GuardContext, GuardedFunction, GuardOptions } from './guarded-function.js';
+const KEY_LENGTH_MAX = 256;
+const REFUSED = TURNED_AWAY;
+/** Joins a line only to leave it. */
+const nobody: Waiter = { granted() {}, displaced() {} };
 
 /**
  * Runs `fn` under the policies of `name`. Rejects with what `fn` throws; with a MeshError (`circuit_open`, `bulkhead_full`,
- * `bulkhead_timeout`, `deadline_exceeded`, `overloaded`, `mesh_closed`) where a policy ends the call; with `signal.reason`.
+ * `bulkhead_timeout`, `rate_limited`, `overloaded`, `deadline_exceeded`, `fallback_error`, `mesh_closed`) where a policy ends the
+ * call; with `signal.reason`.
  */
 export function guard<T>(
   targets: Targets,
   name: string,
   fn: GuardedFunction<T>,
-  options?: GuardOptions,
+  options?: EngineOptions<T>,
 ): Promise<T> {
   let target: Target;
   try {
-    target = targets.get(name);
+    if (options?.criticality !== undefined) checkCriticality(options.criticality);
+    target = options?.key === undefined ? targets.get(name) : targets.get(name, keyOf(options.key));
   } catch (error) {
     return Promise.reject(error);
   }
-  if (!target.timeless || options?.signal !== undefined)
-    return runFully(targets, target, fn, options?.signal);
-  return run(targets, target, fn);
+  if (target.plain && options === undefined && currentContext() === undefined)
+    return run(targets, target, fn);
+  return callFully(targets, target, fn, options);
 }
 
-async function run<T>(targets: Targets, target: Target, fn: GuardedFunction<T>): Promise<T> {
+function checkCriticality(word: unknown): void {
+  if (rankOf(word) === undefined)
+    throw new MeshError(
+      'invalid_configuration',
+      `guard: criticality is ${String(word)}: use ${criticalities.join(', ')}`,
+    );
+}
+
+function keyOf(key: unknown): string {
+  if (typeof key === 'string' && key.length <= KEY_LENGTH_MAX) return key;
+  throw new MeshError(
+    'invalid_configuration',
+    `guard: the key must be a text of at most ${KEY_LENGTH_MAX} characters`,
+  );
+}
+
+/** Plain reactions in place of an async function: no generator, and one promise less. */
+function run<T>(targets: Targets, target: Target, fn: GuardedFunction<T>): Promise<T> {
   const { plan } = target;
-  const { clock } = targets;
-  // Not a number compares as false with everything: whoever asks how long this took finds that it was not slow.
-  const startedAt = plan.timeless ? Number.NaN : clock.now();
-  const handle = plan.admit(startedAt, Number.POSITIVE_INFINITY);
+  const weight = plan.timeless ? target.tally.draw() : TIMED;
+  const startedAt = weight === 0 ? Number.NaN : targets.clock.now();
+  // Not a number compares as false with everything: whoever asks how long this took finds that it was not slow, by chance or not.
+  const handle = plan.admit(weight === TIMED ? startedAt : Number.NaN, Number.POSITIVE_INFINITY);
   if (handle < 0) {
-    if (handle === TURNED_AWAY) throw target.rejection(plan, clock.now());
-    return runFully(targets, target, fn, undefined, true);
+    if (handle === REFUSED) return Promise.reject(target.rejection(plan, targets.clock.now()));
+    if (target.plan === plan) return callFully(targets, target, fn, undefined, targets.clock.now());
+    // Whoever was let in meanwhile has changed the policies: it asks those that hold now.
+    plan.abandon(plan.wait(nobody), nobody, targets.clock.now());
+    return callFully(targets, target, fn, undefined);
   }
-  let value: T;
+  let answer: Promise<T> | T;
   try {
-    value = await fn(new Unlimited());
+    answer = fn(new Unlimited());
   } catch (error) {
-    const outcome = outcomeOfThrown(error);
-    const now = clock.now();
-    plan.finish(handle, outcome, now);
-    target.lastUsedAt = now;
-    target.count(outcome, now - startedAt);
-    throw error;
+    failed(targets, target, plan, handle, startedAt, weight, error);
+    return Promise.reject(error);
   }
-  const now = clock.now();
+  const promise = answer instanceof Promise ? answer : Promise.resolve(answer);
+  return promise.then(
+    // Short, so that little is lost when a collection of garbage finds none of them alive and drops their code.
+    (value: T) => {
+      succeeded(targets, target, plan, handle, startedAt, weight);
+      return value;
+    },
+    (error: unknown) => {
+      failed(targets, target, plan, handle, startedAt, weight, error);
+      throw error;
+    },
+  );
+}
+
+function succeeded(
+  targets: Targets,
+  target: Target,
+  plan: Plan,
+  handle: number,
+  startedAt: number,
+  weight: number,
+): void {
+  if (target.coarse && (weight === 0 || (weight === TIMED && !target.tally.sampling))) {
+    const now = targets.coarse.now();
+    plan.finish(handle, 'success', now);
+    target.succeeded(now);
+    return;
+  }
+  const now = targets.clock.now();
   plan.finish(handle, 'success', now);
   target.lastUsedAt = now;
-  target.count('success', now - startedAt);
-  return value;
+  target.count('success', now - startedAt, weight);
+}
+
+function failed(
+  targets: Targets,
+  target: Target,
+  plan: Plan,
+  handle: number,
+  startedAt: number,
+  weight: number,
+  error: unknown,
+): void {
+  const outcome = outcomeOfThrown(error);
+  const now = targets.clock.now();
+  plan.finish(handle, outcome, now);
+  target.lastUsedAt = now;
+  target.count(outcome, now - startedAt, weight);
 }
 
 /** The context of a call without a limit and a caller's signal: a signal that never aborts, if anybody asks. */
@@ -83,3 +153,6 @@ class Unlimited implements GuardContext {
     return this.controller.signal;
   }
 }
+
+/** Keeps the shape of contexts for as long as this process lives, as `guard-start.ts` does that of attempts. */
+export const unlimited: GuardContext = new Unlimited();

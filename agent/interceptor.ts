@@ -8,15 +8,33 @@
  * repeated, a cancel is answered here, and no status is delivered within `start`. An interceptor holds no state of a call.
  */
 import type * as grpc from '@grpc/grpc-js';
+import { CallTools, type Elsewhere } from './call-tools.js';
+import { SurroundedCall } from './grpc-call.js';
 import { GuardedCall } from './guarded-call.js';
+import { OVERFLOW } from './overflow.js';
+import type { Surround } from './surround.js';
 import type { Target } from './target.js';
-import { OVERFLOW, type Targets } from './targets.js';
+import type { Targets } from './targets.js';
 
 /** Methods that one interceptor remembers; a client has as many as its service definition. */
 const METHODS_MAX = 1_000;
 
-export function createInterceptor(targets: Targets, name: string): grpc.Interceptor {
+export interface InterceptorSettings {
+  /** Types of the messages, for fallbacks that give a response in JSON; absent: such are skipped. */
+  readonly service?: grpc.ServiceDefinition | undefined;
+  /** How other services are called, for fallbacks to one; absent: such are skipped. */
+  readonly elsewhere?: Elsewhere | undefined;
+  /** One attempt, and no fallback, whatever the policies say. */
+  readonly once?: boolean | undefined;
+}
+
+export function createInterceptor(
+  targets: Targets,
+  name: string,
+  { service, elsewhere, once = false }: InterceptorSettings = {},
+): grpc.Interceptor {
   const bound = new Map<string, Target>();
+  const tools = new CallTools(service, elsewhere);
   const targetOf = (path: string): Target => {
     const known = bound.get(path);
     if (known !== undefined && !known.evicted) return known;
@@ -27,8 +45,17 @@ export function createInterceptor(targets: Targets, name: string): grpc.Intercep
     return target;
   };
   return (options, nextCall) => {
-    const call = new GuardedCall(targets, targetOf(options.method_definition.path), options, nextCall);
+    const target = targetOf(options.method_definition.path);
+    const surrounded = !once && target.surround !== undefined && surrounds(target.surround);
+    const call = surrounded
+      ? new SurroundedCall(targets, target, options, nextCall, tools)
+      : new GuardedCall(targets, target, options, nextCall);
     // The interface is all that grpc-js asks of what an interceptor returns; its type names the class.
     return call as unknown as grpc.InterceptingCall;
   };
+}
+
+/** Whether there is more to a call than one attempt. */
+function surrounds({ retry, hedge, fallback }: Surround): boolean {
+  return retry !== undefined || hedge !== undefined || fallback !== undefined;
 }

@@ -3,27 +3,36 @@
  * change, and all of them at the start of a stream. It reads counters that the calls keep anyway; no call waits for it. What
  * nobody listens to is dropped, not saved up.
  *
- * Bound: 10,000 cells and 10,000 circuits a time, in messages of at most 400 of each, which stay below the wire's 4 MiB with the
+ * Bound: 10,000 cells, 10,000 circuits and 1,000 rates a time, in messages of at most 400 of each, which stay below the wire's 4 MiB with the
  * longest of names; a stream whose peer reads slowly is left alone until it has caught up, and the counts of that time come
  * together.
  */
 import type { Clock, Timer } from '../core/clock.js';
-import type { CircuitState, Intervals, Cell as WireCell } from '../proto/messages.js';
+import type { CircuitState, Intervals, RateDemand, Cell as WireCell } from '../proto/messages.js';
 import type { Outlet } from './stream.js';
 import type { Cell, CircuitChange, Targets } from './targets.js';
 
 const REPORT_MS = { default: 1_000, min: 100, max: 60_000 };
 const URGENT_MS = { default: 100, min: 20, max: 10_000 };
 const ROWS_MAX = 10_000;
+/** As many as the control plane grants to one agent. */
+const RATES_MAX = 1_000;
 const MESSAGE_ROWS_MAX = 400;
 const NAME_LENGTH_MAX = 256;
 const METHOD_LENGTH_MAX = 512;
+const RATE_ID_LENGTH_MAX = 1_024;
+const COUNT_MAX = 2 ** 32 - 1;
 const REASON_LENGTH_MAX = 1_000;
-const noLatency = new Uint8Array(0);
+
+/** What it reads. */
+export interface Reported extends Pick<Targets, 'circuits' | 'circuitsMade' | 'drainCells'> {
+  /** Limits of `scope: cluster` that were asked for tokens since the last time, and how often. */
+  rateDemands(): readonly RateDemand[];
+}
 
 export class Reporter {
   readonly #clock: Clock;
-  readonly #targets: Pick<Targets, 'circuits' | 'circuitsMade' | 'drainCells'>;
+  readonly #targets: Reported;
   #outlet: Outlet | undefined;
   #seq = 0;
   #first = true;
@@ -38,7 +47,7 @@ export class Reporter {
   /** How many had ever been made when they were last looked through. */
   #made = 0;
 
-  constructor(clock: Clock, targets: Pick<Targets, 'circuits' | 'circuitsMade' | 'drainCells'>) {
+  constructor(clock: Clock, targets: Reported) {
     this.#clock = clock;
     this.#targets = targets;
     this.#lastAt = clock.now();
@@ -54,7 +63,7 @@ export class Reporter {
     this.#outlet = outlet;
     this.#changed.clear();
     this.#told.clear();
-    this.#targets.drainCells();
+    this.#drain();
     this.#lastAt = this.#clock.now();
     this.#first = true;
     if (!outlet || !intervals) return;
@@ -114,16 +123,23 @@ export class Reporter {
     for (const id of this.#told.keys()) if (!present.has(id)) this.#told.delete(id);
   }
 
+  /** What nobody listens to. */
+  #drain(): void {
+    this.#targets.drainCells();
+    this.#targets.rateDemands();
+  }
+
   #report(): void {
     this.#urgent?.cancel();
     this.#urgent = undefined;
     const outlet = this.#outlet;
     if (!outlet) {
-      this.#targets.drainCells();
+      this.#drain();
       return;
     }
     if (outlet.congested) return;
     const cells = this.#targets.drainCells().filter(travels).slice(0, ROWS_MAX).map(wireCell);
+    const rates = this.#targets.rateDemands().filter(ratesTravel).slice(0, RATES_MAX).map(wireRate);
     this.#findNew();
     const circuits = [...this.#changed.values()].filter(travels);
     this.#changed.clear();
@@ -134,7 +150,7 @@ export class Reporter {
     const now = this.#clock.now();
     let elapsedMs = Math.round(now - this.#lastAt);
     this.#lastAt = now;
-    const rows = Math.max(cells.length, circuits.length, this.#first ? 1 : 0);
+    const rows = Math.max(cells.length, circuits.length, rates.length, this.#first ? 1 : 0);
     this.#first = false;
     for (let at = 0; at < rows; at += MESSAGE_ROWS_MAX) {
       const report = {
@@ -142,6 +158,7 @@ export class Reporter {
         elapsedMs,
         cells: cells.slice(at, at + MESSAGE_ROWS_MAX),
         probes: [],
+        rates: rates.slice(at, at + MESSAGE_ROWS_MAX),
         circuits: circuits.slice(at, at + MESSAGE_ROWS_MAX),
       };
       outlet.send({ message: 'report', report });
@@ -160,8 +177,16 @@ function travels({ callee, method }: { callee: string; method: string }): boolea
   );
 }
 
-function wireCell({ callee, method, ok, failed, slow, rejected, blocked }: Cell): WireCell {
-  return { callee, method, endpoint: '', ok, failed, slow, rejected, blocked, latency: noLatency };
+function ratesTravel({ id }: RateDemand): boolean {
+  return id.length <= RATE_ID_LENGTH_MAX && !/\p{C}/u.test(id);
+}
+
+function wireRate({ id, asked }: RateDemand): RateDemand {
+  return { id, asked: Math.min(COUNT_MAX, asked) };
+}
+
+function wireCell(cell: Cell): WireCell {
+  return { ...cell, endpoint: '' };
 }
 
 function stateOf(change: CircuitChange): CircuitState {

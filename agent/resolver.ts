@@ -4,14 +4,17 @@
  * by an id, and the meshes of this process are kept on `globalThis`, where several copies of this package find each other's.
  *
  * Until the first answer about a callee its calls wait, within their deadlines; an empty list is UNAVAILABLE and says what to
- * do. A mesh that closes leaves its channels the addresses they have, and those that have none its farewell.
+ * do. A mesh that closes leaves its channels the addresses they have, and those that have none its farewell. With each list of
+ * addresses goes how they are balanced, which a policy decides.
  * Bound: one entry for each open mesh.
  */
 import * as grpc from '@grpc/grpc-js';
 import { MeshError } from '../core/errors.js';
+import type { OutlierSpec } from '../core/policy/model.js';
 import type { Endpoint } from '../proto/messages.js';
 import { type Address, parseAddress } from './addresses.js';
 import { holding, registerHolding } from './holding-balancer.js';
+import { balancersFor } from './outlier-config.js';
 
 const SCHEME = 'switchgear';
 
@@ -22,7 +25,9 @@ export const MESH_OPTION = 'switchgear.mesh';
 export interface Directory {
   /** Undefined: no answer yet. */
   get(service: string): readonly Endpoint[] | undefined;
-  /** Calls `changed` after each change until the answer is called; makes the service one of the agent's callees. */
+  /** The policy for leaving out single instances of a service. Absent: of a copy of this package that knows of none. */
+  outlier?(service: string): OutlierSpec | undefined;
+  /** Calls `changed` after each change of either until the answer is called; makes the service one of the agent's callees. */
   watch(service: string, changed: () => void): () => void;
 }
 
@@ -52,22 +57,21 @@ type Config = ReturnType<typeof grpc.experimental.statusOrFromValue<grpc.Service
 type Told =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'wait' }
-  | { readonly kind: 'addresses'; readonly list: string }
+  | { readonly kind: 'addresses'; readonly list: string; readonly balancers: string }
   | { readonly kind: 'error'; readonly text: string };
 
-function configOf(balancer: object): Config {
-  const loadBalancingConfig = [balancer] as unknown as grpc.ServiceConfig['loadBalancingConfig'];
+function configOf(balancers: readonly object[]): Config {
+  const loadBalancingConfig = balancers as unknown as grpc.ServiceConfig['loadBalancingConfig'];
   return grpc.experimental.statusOrFromValue<grpc.ServiceConfig>({ loadBalancingConfig, methodConfig: [] });
 }
 
-const hold = configOf(holding);
-const roundRobin = configOf({ round_robin: {} });
+const hold = configOf([holding]);
 
 class MeshResolver implements grpc.experimental.Resolver {
   readonly #service: string;
   readonly #mesh: string | undefined;
-  /** For addresses: the application's own, or ours. */
-  readonly #config: Config | null;
+  /** The application has said itself how addresses are balanced, and means it. */
+  readonly #configured: boolean;
   readonly #listener: grpc.experimental.ResolverListener;
   #watched: { readonly directory: Directory; leave(): void } | undefined;
   #told: Told = { kind: 'nothing' };
@@ -82,8 +86,7 @@ class MeshResolver implements grpc.experimental.Resolver {
     const mesh: unknown = options[MESH_OPTION];
     this.#service = serviceOf(target);
     this.#mesh = typeof mesh === 'string' ? mesh : undefined;
-    // An application that brings a configuration of its own means it.
-    this.#config = options['grpc.service_config'] === undefined ? roundRobin : null;
+    this.#configured = options['grpc.service_config'] !== undefined;
     this.#listener = listener;
   }
 
@@ -139,7 +142,7 @@ class MeshResolver implements grpc.experimental.Resolver {
       return;
     }
     const addresses = usable(endpoints);
-    if (addresses.length > 0) this.#use(addresses);
+    if (addresses.length > 0) this.#use(addresses, directory.outlier?.(this.#service));
     else this.#refuse(nobody(this.#service, endpoints));
   }
 
@@ -149,14 +152,22 @@ class MeshResolver implements grpc.experimental.Resolver {
     this.#listener(grpc.experimental.statusOrFromValue([]), {}, hold, '');
   }
 
-  #use(addresses: readonly Address[]): void {
+  #use(addresses: readonly Address[], outlier: OutlierSpec | undefined): void {
     const list = JSON.stringify(addresses);
-    if (this.#told.kind === 'addresses' && this.#told.list === list) return;
+    const config = this.#configured ? [] : balancersFor(outlier, addresses.length);
+    const balancers = JSON.stringify(config);
+    const told = this.#told;
+    if (told.kind === 'addresses' && told.list === list && told.balancers === balancers) return;
     // Calls wait for the first connection rather than end with words that are not true any more.
-    if (this.#told.kind === 'error') this.#wait();
-    this.#told = { kind: 'addresses', list };
-    const endpoints = addresses.map((address) => ({ addresses: [address] }));
-    this.#listener(grpc.experimental.statusOrFromValue(endpoints), {}, this.#config, '');
+    if (told.kind === 'error') this.#wait();
+    this.#told = { kind: 'addresses', list, balancers };
+    const endpoints = grpc.experimental.statusOrFromValue(
+      addresses.map((address) => ({ addresses: [address] })),
+    );
+    const said = this.#configured ? null : configOf(config);
+    this.#listener(endpoints, {}, said, '');
+    // A balancer of grpc-js 1.14 that finds its connections ready counts no calls until it is told again.
+    if (config.length > 1) this.#listener(endpoints, {}, said, '');
   }
 
   #refuse({ message, code }: MeshError): void {

@@ -34,6 +34,17 @@ const snapshotSchema = z.object({
   /** Open ones, by id. */
   circuits: z.record(text, z.object({ remainingMs: z.number().nonnegative(), openings: count })),
   callees: z.array(text),
+  /** Absent: everything ran. Snapshots of older releases have none. */
+  brownout: z
+    .object({
+      level: count,
+      features: z.array(z.object({ name: text, level: count })),
+      /** Left when it was saved; 0: it has no end. */
+      ttlMs: count,
+      reason: text,
+      revision: count,
+    })
+    .optional(),
 });
 
 export type Snapshot = Readonly<z.output<typeof snapshotSchema>>;

@@ -3,16 +3,20 @@
  * it calls, the circuits. The stream changes it, the snapshot keeps it, calls are decided by it; it has no socket and no file.
  */
 import type { Clock } from '../core/clock.js';
+import type { OutlierSpec } from '../core/policy/model.js';
 import type { Random } from '../core/random.js';
 import { AgentSession } from '../core/sync/session.js';
 import type { Ack, Delta, Endpoints, Hello } from '../proto/messages.js';
+import { Brownout } from './brownout.js';
 import { Callees } from './callees.js';
 import { capabilities } from './capabilities.js';
-import type { AgentStatus, PolicyEvent } from './events.js';
+import type { DecisionListener } from './decisions.js';
+import type { AgentStatus, BrownoutEvent, PolicyEvent } from './events.js';
 import { Instances } from './instances.js';
 import type { Logger } from './logger.js';
 import { PolicyCache } from './policy-cache.js';
 import type { Snapshot } from './snapshot.js';
+import type { Target } from './target.js';
 import { type CircuitChange, Targets } from './targets.js';
 
 export interface StateOptions {
@@ -26,18 +30,31 @@ export interface StateOptions {
   onCallees(): void;
   /** Instances changed although nobody said anything new: what had been held back holds now. */
   onInstances(): void;
+  onBrownout(event: BrownoutEvent): void;
+  /** A target has to make room for others. */
+  onGone?(target: Target): void;
+  readonly decisions?: DecisionListener;
 }
 
 type HelloPart = Pick<Hello, 'boot' | 'capabilities' | 'dataset' | 'revision' | 'hashes' | 'callees'>;
 type StatusPart = Pick<
   AgentStatus,
-  'dataset' | 'revision' | 'digest' | 'policies' | 'refused' | 'callees' | 'instances' | 'circuits'
+  | 'dataset'
+  | 'revision'
+  | 'digest'
+  | 'policies'
+  | 'refused'
+  | 'callees'
+  | 'instances'
+  | 'circuits'
+  | 'brownout'
 >;
 
 export class State {
   readonly targets: Targets;
   readonly callees: Callees;
   readonly instances: Instances;
+  readonly brownout: Brownout;
   readonly #options: StateOptions;
   readonly #session = new AgentSession({ capabilities });
   readonly #cache: PolicyCache;
@@ -45,13 +62,15 @@ export class State {
   #boot: number;
 
   constructor(options: StateOptions) {
-    const { service, clock, random, logger, onCircuit, onCallees, onInstances } = options;
+    const { service, clock, random, logger, onCircuit, onCallees, onInstances, onBrownout } = options;
     this.#options = options;
     this.#boot = Math.max(1, Math.floor(clock.wallNow()));
     this.#cache = new PolicyCache(service);
     this.instances = new Instances({ clock, onChange: onInstances });
+    this.brownout = new Brownout({ clock, onChange: onBrownout });
     this.callees = new Callees({ logger, onFresh: onCallees });
     for (const name of options.callees) this.callees.add(name);
+    const { decisions, onGone } = options;
     this.targets = new Targets({
       service,
       clock,
@@ -59,7 +78,10 @@ export class State {
       logger,
       onCircuit,
       effective: (to, method) => this.#cache.effective(to, method),
+      shadowed: (to, method) => this.#cache.shadowed(to, method),
       onNewCallee: (to) => void this.callees.add(to),
+      ...(onGone === undefined ? {} : { onGone }),
+      ...(decisions === undefined ? {} : { decisions }),
     });
   }
 
@@ -78,6 +100,8 @@ export class State {
     if (changed) {
       this.#cache.use(held);
       this.targets.refresh();
+      // How instances are balanced may follow from a policy; whoever watches looks whether it does.
+      this.instances.wake();
     }
     for (const { name: policy, revision, reason } of refusedNow)
       this.#options.logger.warn(
@@ -88,6 +112,11 @@ export class State {
     const removed = before.filter((name) => !held.has(name));
     const event = { revision, dataset, applied, removed, refused: refusedNow.map(refusedPolicy) };
     return { ack: { nonce: delta.nonce, applied, rejected }, changed, event };
+  }
+
+  /** The policy for leaving out single instances of a callee. */
+  outlier(callee: string): OutlierSpec | undefined {
+    return this.#cache.effective(callee, '').outlier?.value;
   }
 
   /** Answers whether they say anything new. */
@@ -109,16 +138,19 @@ export class State {
       ),
       circuits: this.targets.save(),
       callees: [...this.callees.since(0)],
+      brownout: this.brownout.save(),
     };
   }
 
   /** Goes on from what a former process saved, before the first delta. */
-  restore({ session, endpoints, circuits, callees, savedAt, boot }: Snapshot): void {
+  restore({ session, endpoints, circuits, callees, brownout, savedAt, boot }: Snapshot): void {
     const { clock, logger } = this.#options;
     for (const { name: policy, reason } of this.#session.restore(session))
       logger.warn({ policy, reason }, 'a policy of the snapshot can not be used any more');
     this.#cache.use(this.#session.policies());
-    this.targets.restore(circuits, Math.max(0, clock.wallNow() - savedAt));
+    const awayMs = Math.max(0, clock.wallNow() - savedAt);
+    this.targets.restore(circuits, awayMs);
+    if (brownout) this.brownout.restore(brownout, awayMs);
     for (const [service, instances] of Object.entries(endpoints)) this.instances.set(service, instances);
     for (const name of callees) this.callees.add(name);
     // A wall clock that was set back must not make this process look older than the one before.
@@ -138,6 +170,7 @@ export class State {
         Array.from(this.instances.entries(), ([name, list]) => [name, list.length]),
       ),
       circuits: this.targets.circuits().map(({ from: _from, to, ...circuit }) => ({ ...circuit, state: to })),
+      brownout: this.brownout.status(),
     };
   }
 }

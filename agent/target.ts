@@ -3,14 +3,20 @@
  * its rejections. A change of policy puts another plan here between two calls; calls under way end in the plan they began in.
  */
 import { MeshError } from '../core/errors.js';
-import type { Effective, Source } from '../core/policy/model.js';
+import type { Effective, SectionName, Source } from '../core/policy/model.js';
 import type { Outcome } from '../core/resilience/outcome.js';
 import type { Plan } from '../core/resilience/plan.js';
+import { RollingLatency } from '../core/resilience/rolling-latency.js';
+import { COARSE_LAG_MS } from './coarse-clock.js';
+import type { DecisionKind, DecisionListener } from './decisions.js';
+import type { Surround } from './surround.js';
+import { Tally, TIMED } from './tally.js';
 
 /** What `Targets` compiles from the effective policies. */
 export interface Compiled {
   readonly plan: Plan;
   readonly effective: Effective;
+  readonly surround: Surround | undefined;
 }
 
 /** Counts since the last report. */
@@ -23,6 +29,8 @@ export interface Cell {
   readonly rejected: number;
   /** Of the rejected, those that an open circuit turned away. */
   readonly blocked: number;
+  /** Encoded histogram of the latencies that were sampled; empty: none. */
+  readonly latency: Uint8Array;
 }
 
 /** The sections that limit time. */
@@ -32,54 +40,118 @@ const sectionOfCode: { readonly [code: string]: keyof Effective } = {
   circuit_open: 'circuit',
   bulkhead_full: 'bulkhead',
   bulkhead_timeout: 'bulkhead',
+  rate_limited: 'rateLimit',
 };
 
+/** Two gates say `overloaded`: an adaptive limit, and admission by the rate of successes. */
+function sectionOf(code: string, effective: Effective, text: string): SectionName | undefined {
+  if (code !== 'overloaded') return sectionOfCode[code];
+  return effective.admission && (!effective.bulkhead || text.includes('calls succeeded'))
+    ? 'admission'
+    : 'bulkhead';
+}
+
+const noLatency = new Uint8Array(0);
+/** A limit of time is at least so many times as long as the coarse clock may lag, or it is taken from the exact one. */
+const LAGS_PER_LIMIT = 10;
+
 export class Target {
+  /** What was compiled last; the three that follow are its parts. */
+  compiled: Compiled;
   plan: Plan;
   effective: Effective;
+  surround: Surround | undefined;
   /** Neither timeout nor attempt timeout: a call that streams no responses needs no limit of ours. */
   timeless: boolean;
+  /** Nothing but gates: the shortest way does. */
+  plain: boolean;
   slowCallMs: number;
+  /** A clock that lags a little does for the end of a call: nobody asks how long it took. */
+  coarse: boolean;
+  /** And for its beginning: no limit of time is so short that the lag would show. */
+  coarseStart: boolean;
+  hedgesByPercentile: boolean;
   /** Of the monotonic clock; decides who leaves when there are too many. */
   lastUsedAt = 0;
   /** No longer in the table: whoever holds on to it asks for a new one. */
   evicted = false;
-  #ok = 0;
-  #failed = 0;
-  #slow = 0;
-  #rejected = 0;
-  #blocked = 0;
+  readonly tally = new Tally();
+  /** Where a hedge waits for a percentile. */
+  latency: RollingLatency | undefined = undefined;
+  #told = { ok: 0, failed: 0, slow: 0, rejected: 0, blocked: 0 };
   #active = false;
   readonly #onActive: (target: Target) => void;
+  readonly #listener: DecisionListener;
 
   constructor(
     readonly callee: string,
     readonly method: string,
     compiled: Compiled,
     onActive: (target: Target) => void,
+    listener: DecisionListener,
   ) {
     this.#onActive = onActive;
+    this.#listener = listener;
+    this.compiled = compiled;
     this.plan = compiled.plan;
     this.effective = compiled.effective;
-    this.timeless = true;
+    this.surround = compiled.surround;
+    this.timeless = this.plain = true;
     this.slowCallMs = Number.POSITIVE_INFINITY;
+    this.coarse = this.coarseStart = this.hedgesByPercentile = false;
     this.use(compiled);
   }
 
-  use({ plan, effective }: Compiled): void {
+  use(compiled: Compiled): void {
+    const { plan, effective, surround } = compiled;
+    this.compiled = compiled;
     this.plan = plan;
     this.effective = effective;
+    this.surround = surround;
     this.timeless = effective.timeout === undefined && effective.attemptTimeout === undefined;
+    this.plain = this.timeless && surround === undefined;
     this.slowCallMs = effective.circuit?.value.slowCallMs ?? Number.POSITIVE_INFINITY;
+    this.hedgesByPercentile = effective.hedge?.value.delay.kind === 'percentile';
+    const timed = this.hedgesByPercentile || surround?.shadow !== undefined;
+    this.coarse = !timed && this.slowCallMs === Number.POSITIVE_INFINITY && plan.grainMs >= COARSE_LAG_MS;
+    const limits = [effective.timeout?.value, effective.attemptTimeout?.value];
+    this.coarseStart =
+      this.coarse &&
+      // A copy may be due sooner than the clock lags.
+      effective.hedge === undefined &&
+      limits.every((limit) => limit === undefined || limit >= LAGS_PER_LIMIT * COARSE_LAG_MS);
+    if (!this.hedgesByPercentile) this.latency = undefined;
   }
 
-  /** Counts a finished attempt. */
-  count(outcome: Outcome, tookMs: number): void {
-    if (outcome === 'neutral') return;
-    if (outcome === 'success') this.#ok++;
-    else this.#failed++;
-    if (tookMs >= this.slowCallMs) this.#slow++;
+  /** Counts a finished attempt. `tookMs`: not a number where nobody looked at the time. `weight`: as `Tally.draw` said. */
+  count(outcome: Outcome, tookMs: number, weight = TIMED): void {
+    this.tally.ended(outcome, tookMs, this.slowCallMs, weight);
+    if (!this.#active && outcome !== 'neutral') this.#activate();
+  }
+
+  /** Counts a success of which nobody asks how long it took. */
+  succeeded(now: number): void {
+    this.lastUsedAt = now;
+    this.tally.ok++;
     if (!this.#active) this.#activate();
+  }
+
+  /** For a hedge's percentile: a call took so long. */
+  recordLatency(tookMs: number, now: number): void {
+    if (!this.hedgesByPercentile) return;
+    this.latency ??= new RollingLatency(now);
+    this.latency.record(tookMs, now);
+  }
+
+  /** Tells what a policy did, if anybody listens; what has a count of its own is counted by whoever calls this. */
+  decide(kind: DecisionKind, source: Source | undefined, code: string, text: string): void {
+    if (kind.startsWith('would')) this.tally.increment('would', kind);
+    // A rejection is entered where it is counted.
+    if (kind !== 'reject') this.tally.book.add(kind, code, source);
+    if (!this.#listener.listening) return;
+    const { callee, method } = this;
+    const { policy, revision } = source ?? { policy: '', revision: 0 };
+    this.#listener.tell({ kind, callee, method, policy, revision, code, text });
   }
 
   /**
@@ -88,14 +160,16 @@ export class Target {
    */
   rejection(plan: Plan, now: number, began?: Effective): MeshError {
     const { code, text, retryAfterMs } = plan.refusal(now);
-    const section = sectionOfCode[code];
+    const section = sectionOf(code, this.effective, text);
     const said = section !== undefined && this.effective[section] === undefined ? began : this.effective;
     return this.reject(code as RejectionCode, text, retryAfterMs, said);
   }
 
-  /** Counts a call that never started. */
-  countRejected(): void {
-    this.#rejected++;
+  /** Counts a call that never started, under the policy that asked for it. */
+  #countRejected(code: RejectionCode, source: Source | undefined): void {
+    this.tally.rejected++;
+    this.tally.increment('rejections', code);
+    this.tally.book.add('reject', code, source);
     if (!this.#active) this.#activate();
   }
 
@@ -106,15 +180,12 @@ export class Target {
     retryAfterMs?: number,
     effective: Effective = this.effective,
   ): MeshError {
-    this.countRejected();
-    if (code === 'circuit_open') this.#blocked++;
-    const section = sectionOfCode[code];
-    return this.error(
-      code,
-      text,
-      section === undefined ? undefined : effective[section]?.source,
-      retryAfterMs,
-    );
+    const section = sectionOf(code, effective, text);
+    const source = section === undefined ? undefined : effective[section]?.source;
+    this.#countRejected(code, source);
+    if (code === 'circuit_open') this.tally.blocked++;
+    this.decide('reject', source, code, text);
+    return this.error(code, text, source, retryAfterMs);
   }
 
   /**
@@ -124,6 +195,8 @@ export class Target {
   timedOut(section: TimeSection, what: string, effective: Effective = this.effective): MeshError {
     const limit = effective[section];
     const text = limit === undefined ? `${what} in time` : `${what} within ${limit.value} ms`;
+    this.tally.timeouts++;
+    this.decide('timeout', limit?.source, 'deadline_exceeded', text);
     return this.error('deadline_exceeded', text, limit?.source);
   }
 
@@ -140,10 +213,28 @@ export class Target {
 
   /** The time of the whole was over in line. `section`: whose limit that was; undefined: the caller's own. */
   lateInLine(section: TimeSection | undefined, effective: Effective): MeshError {
-    this.countRejected();
+    const source = (section === undefined ? effective.bulkhead : effective[section])?.source;
+    this.#countRejected('deadline_exceeded', source);
     if (section !== undefined) return this.timedOut(section, 'no slot came free', effective);
     const text = "no slot came free before the caller's deadline";
-    return this.error('deadline_exceeded', text, effective.bulkhead?.source);
+    this.decide('reject', source, 'deadline_exceeded', text);
+    return this.error('deadline_exceeded', text, source);
+  }
+
+  /** It had to make room in the line for a more critical call. */
+  displaced(effective: Effective): MeshError {
+    return this.reject(
+      'overloaded',
+      'gave up its place in line to a more critical call',
+      undefined,
+      effective,
+    );
+  }
+
+  /** It waited so long in line. */
+  waited(ms: number): void {
+    this.tally.queued++;
+    this.tally.queuedMs += ms;
   }
 
   /** Of a call that waited in line when the mesh closed. */
@@ -162,16 +253,19 @@ export class Target {
 
   /** Counts since the last time, which starts a new count. */
   drain(): Cell {
+    const { ok, failed, slow, rejected, blocked } = this.tally;
+    const told = this.#told;
     const cell = {
       callee: this.callee,
       method: this.method,
-      ok: this.#ok,
-      failed: this.#failed,
-      slow: this.#slow,
-      rejected: this.#rejected,
-      blocked: this.#blocked,
+      ok: ok - told.ok,
+      failed: failed - told.failed,
+      slow: slow - told.slow,
+      rejected: rejected - told.rejected,
+      blocked: blocked - told.blocked,
+      latency: this.tally.drainLatency() ?? noLatency,
     };
-    this.#ok = this.#failed = this.#slow = this.#rejected = this.#blocked = 0;
+    this.#told = { ok, failed, slow, rejected, blocked };
     this.#active = false;
     return cell;
   }

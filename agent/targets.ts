@@ -7,14 +7,23 @@
  */
 import type { Clock } from '../core/clock.js';
 import type { CircuitSpec, Effective } from '../core/policy/model.js';
-import { parsePolicy } from '../core/policy/parse.js';
 import type { Random } from '../core/random.js';
+import type { Bulkhead } from '../core/resilience/bulkhead.js';
 import type { CircuitStateName, SavedCircuit } from '../core/resilience/circuit.js';
 import { Plan } from '../core/resilience/plan.js';
+import { ResponseCache } from '../core/resilience/response-cache.js';
+import type { RateDemand, RateGrants } from '../proto/messages.js';
 import { checkCallee, isCallee } from './callee-name.js';
+import { CoarseClock } from './coarse-clock.js';
+import { Deadlines } from './deadlines.js';
+import { type DecisionListener, nobody } from './decisions.js';
+import { FallbackHandlers } from './fallback-handlers.js';
 import type { Logger } from './logger.js';
-import { type CircuitChange, circuitId, describe, Parts } from './parts.js';
-import { type Cell, Target } from './target.js';
+import { OVERFLOW, overflowCircuit } from './overflow.js';
+import { type CircuitChange, circuitId, describe, Parts, type Use } from './parts.js';
+import { Shadow } from './shadow.js';
+import { surroundOf } from './surround.js';
+import { type Cell, type Compiled, Target } from './target.js';
 import { Timeouts } from './timeouts.js';
 
 export type { CircuitChange } from './parts.js';
@@ -28,9 +37,14 @@ export interface TargetsOptions {
   readonly logger: Logger;
   /** The policies that hold for this callee and method (empty: every method). */
   effective(to: string, method: string): Effective;
+  /** Of those, what policies in shadow would change; undefined: none would. */
+  shadowed?(to: string, method: string): Effective | undefined;
   /** A name is used for the first time, or again after it had to make room; one that found no room isn't told. Must not throw. */
   onNewCallee(to: string): void;
   onCircuit(change: CircuitChange): void;
+  /** A target has to make room for others; its counts go with it. Must not throw. */
+  onGone?(target: Target): void;
+  readonly decisions?: DecisionListener;
   readonly maxKeys?: number;
 }
 
@@ -44,6 +58,18 @@ export interface CircuitView {
   readonly revision?: number;
 }
 
+/** A bulkhead as it is now. */
+export interface BulkheadView {
+  readonly callee: string;
+  /** Empty: one for the whole callee. */
+  readonly method: string;
+  readonly policy: string;
+  readonly revision: number;
+  readonly inUse: number;
+  readonly limit: number;
+  readonly queued: number;
+}
+
 /** What waits in a line and must be told when the mesh closes. */
 export interface Pending {
   cancel(): void;
@@ -54,27 +80,28 @@ const MAX_KEYS = 10_000;
 const EVICTED_AT_ONCE = 0.1;
 /** After a look at all of them in which none could leave, so long passes before the next. */
 const FULL_FOR_MS = 1_000;
-export const OVERFLOW = '(overflow)';
-
-/** Where no policy for `*` says otherwise, keys beyond the cap are under a circuit with all the defaults. */
-function overflowCircuit(): CircuitSpec {
-  const parsed = parsePolicy({ policy: 'overflow', match: { to: '*' }, spec: { circuit: {} } });
-  const circuit = parsed.ok ? parsed.policy.spec.circuit : undefined;
-  if (!circuit) throw new Error('a circuit without settings has to parse');
-  return circuit;
-}
 
 export class Targets {
   readonly clock: Clock;
   readonly timeouts: Timeouts;
+  readonly deadlines: Deadlines;
+  /** For counts that don't need more. */
+  readonly coarse: CoarseClock;
+  /** Functions that policies name as fallbacks. */
+  readonly handlers: FallbackHandlers;
   /** Calls that share the overflow target because every key is in use. */
   overflowed = 0;
   readonly #options: TargetsOptions;
   readonly #parts: Parts;
+  readonly #shadows: Parts;
+  readonly #decisions: DecisionListener;
   readonly #byCallee = new Map<string, Map<string, Target>>();
   /** Those of no particular method, found in one step. */
   readonly #whole = new Map<string, Target>();
+  /** Of no particular method, asked for last. */
+  #last: Target | undefined;
   readonly #pending = new Set<Pending>();
+  #responses: ResponseCache<unknown> | undefined;
   readonly #maxKeys: number;
   #keys = 0;
   #fullUntil = Number.NEGATIVE_INFINITY;
@@ -88,7 +115,13 @@ export class Targets {
     this.#options = options;
     this.clock = options.clock;
     this.timeouts = new Timeouts(options.clock);
-    this.#parts = new Parts(options);
+    this.coarse = new CoarseClock(options.clock);
+    this.handlers = new FallbackHandlers(options.logger);
+    const { clock, random, onCircuit } = options;
+    this.#decisions = options.decisions ?? nobody;
+    this.#parts = new Parts({ clock, random, onCircuit });
+    this.deadlines = new Deadlines(clock, this.#parts.permits);
+    this.#shadows = new Parts({ clock, random, onCircuit, shadow: true });
     this.#maxKeys = options.maxKeys ?? MAX_KEYS;
   }
 
@@ -102,14 +135,29 @@ export class Targets {
     return this.#parts.permits.out;
   }
 
+  /** Of the policies in shadow: 0 as well when no call is under way. */
+  get shadowPermitsOut(): number {
+    return this.#shadows.permits.out;
+  }
+
   /**
    * The target of a callee, for one method or (empty) the callee as a whole. Calls must set its `lastUsedAt`, and whoever keeps
    * it asks again once it is `evicted`, or for each call while it is the overflow's. Throws `invalid_configuration` for what is no
    * string.
    */
   get(callee: string, method = ''): Target {
-    if (method === '') return this.#whole.get(callee) ?? this.#bind(callee, method);
+    if (method === '') {
+      const last = this.#last;
+      if (last !== undefined && last.callee === callee && !last.evicted) return last;
+      return this.#find(callee);
+    }
     return this.#byCallee.get(callee)?.get(method) ?? this.#bind(callee, method);
+  }
+
+  #find(callee: string): Target {
+    const target = this.#whole.get(callee) ?? this.#bind(callee, '');
+    if (target !== this.#overflow) this.#last = target;
+    return target;
   }
 
   /** Policies changed: from the next call on the new ones hold. State, epochs and windows are kept. */
@@ -122,7 +170,7 @@ export class Targets {
 
   circuit(callee: string, method = ''): CircuitView {
     const section = this.#options.effective(callee, method).circuit;
-    if (!section) return { id: '', state: 'disabled', epoch: 0, retryAfterMs: 0 };
+    if (!section) return this.#shadowCircuit(callee, method);
     const id = circuitId(callee, method, section.value, section.source);
     const part = this.#parts.circuit(id);
     const now = this.clock.now();
@@ -135,25 +183,73 @@ export class Targets {
     };
   }
 
+  #shadowCircuit(callee: string, method: string): CircuitView {
+    const section = this.#options.shadowed?.(callee, method)?.circuit;
+    if (!section) return { id: '', state: 'disabled', epoch: 0, retryAfterMs: 0 };
+    const id = circuitId(callee, method, section.value, section.source);
+    const epoch = this.#shadows.circuit(id)?.circuit.epoch ?? 1;
+    return { id, state: 'shadow', epoch, retryAfterMs: 0, ...section.source };
+  }
+
+  /** The last good answers, for fallbacks; made when a policy first asks for them. 1,000 answers, about 16 MiB. */
+  get responses(): ResponseCache<unknown> {
+    this.#responses ??= new ResponseCache();
+    return this.#responses;
+  }
+
+  get random(): Random {
+    return this.#options.random;
+  }
+
   /** Grows with each new circuit, so that whoever tells of them knows when to look again. */
   get circuitsMade(): number {
-    return this.#parts.circuitsMade;
+    return this.#parts.circuitsMade + this.#shadows.circuitsMade;
   }
 
   /** Every circuit as it is now; `from` and `to` are the same. */
   circuits(): CircuitChange[] {
     const now = this.clock.now();
-    return Array.from(this.#parts.circuits(), (part) => {
-      const state = part.circuit.state(now);
-      const retryAfterMs = part.circuit.retryAfterMs(now);
-      return describe(part, {
-        from: state,
-        to: state,
-        epoch: part.circuit.epoch,
-        reason: part.reason,
-        retryAfterMs,
-      });
-    });
+    const rows: CircuitChange[] = [];
+    for (const [parts, shadow] of [[this.#parts, false] as const, [this.#shadows, true] as const])
+      for (const part of parts.circuits()) {
+        const { circuit, reason } = part;
+        const state = circuit.state(now);
+        const { epoch } = circuit;
+        const retryAfterMs = circuit.retryAfterMs(now);
+        rows.push(describe(part, { from: state, to: state, epoch, reason, retryAfterMs }, shadow));
+      }
+    return rows;
+  }
+
+  /** Every bulkhead that a target uses, as it is now. */
+  bulkheads(): BulkheadView[] {
+    const rows = new Map<Bulkhead, BulkheadView>();
+    for (const target of this.bound()) {
+      const bulkhead = this.#parts.bulkhead(target.callee, target.method, target.effective);
+      const section = target.effective.bulkhead;
+      if (!bulkhead || !section || rows.has(bulkhead)) continue;
+      const { inUse, limit, queued } = bulkhead;
+      const method = section.value.per === 'method' ? target.method : '';
+      rows.set(bulkhead, { callee: target.callee, method, ...section.source, inUse, limit, queued });
+    }
+    return [...rows.values()];
+  }
+
+  /** Every target that is bound, for whoever reads their counts. */
+  bound(): Target[] {
+    const all = this.#all();
+    if (this.#overflow) all.push(this.#overflow);
+    return all;
+  }
+
+  /** Of the limits that the mesh shares: what was asked of each since the last time. */
+  rateDemands(): RateDemand[] {
+    return this.#parts.rateDemands();
+  }
+
+  /** What the control plane grants this agent of them. */
+  grantRates(grants: RateGrants): void {
+    this.#parts.grantRates(grants);
   }
 
   /** Counts of the targets that had traffic since the last time. */
@@ -193,6 +289,8 @@ export class Targets {
     for (const waiting of [...this.#pending]) waiting.cancel();
     this.#pending.clear();
     this.timeouts.close();
+    this.deadlines.close();
+    this.coarse.close();
   }
 
   #bind(callee: string, method: string): Target {
@@ -205,7 +303,7 @@ export class Targets {
       this.#byCallee.set(callee, methods);
       this.#options.onNewCallee(callee);
     }
-    const target = new Target(callee, method, this.#compile(callee, method), this.#onActive);
+    const target = new Target(callee, method, this.#compile(callee, method), this.#onActive, this.#decisions);
     target.lastUsedAt = this.clock.now();
     methods.set(method, target);
     if (method === '') this.#whole.set(callee, target);
@@ -213,25 +311,35 @@ export class Targets {
     return target;
   }
 
-  #compile(callee: string, method: string): { plan: Plan; effective: Effective } {
+  #compile(callee: string, method: string): Compiled {
     const effective = this.#options.effective(callee, method);
-    return { plan: new Plan(this.#parts.gates(callee, method, effective), this.#parts.permits), effective };
+    const shadowed = this.#options.shadowed?.(callee, method);
+    const shadow =
+      shadowed &&
+      new Shadow(new Plan(this.#shadows.gates(callee, method, shadowed), this.#shadows.permits), shadowed);
+    return this.#compiled(callee, method, effective, shadow);
   }
 
-  #compileOverflow(): { plan: Plan; effective: Effective } {
+  #compiled(callee: string, method: string, effective: Effective, shadow?: Shadow): Compiled {
+    const parts = this.#parts;
+    const plan = new Plan(parts.gates(callee, method, effective), parts.permits);
+    const shared = { budget: parts.budget(callee, effective), slots: parts.slots(callee, effective) };
+    return { plan, effective, surround: surroundOf(effective, shared, shadow) };
+  }
+
+  #compileOverflow(): Compiled {
     const general = this.#options.effective('*', '');
     this.#overflowSpec ??= overflowCircuit();
     const circuit = general.circuit ?? {
       value: this.#overflowSpec,
       source: { policy: OVERFLOW, revision: 0 },
     };
-    const effective = { ...general, circuit };
-    return { plan: new Plan(this.#parts.gates(OVERFLOW, '', effective), this.#parts.permits), effective };
+    return this.#compiled(OVERFLOW, '', { ...general, circuit });
   }
 
   #shared(callee: string): Target {
     if (!this.#overflow) {
-      this.#overflow = new Target(OVERFLOW, '', this.#compileOverflow(), this.#onActive);
+      this.#overflow = new Target(OVERFLOW, '', this.#compileOverflow(), this.#onActive, this.#decisions);
       const fields = { callee, keys: this.#keys, maxKeys: this.#maxKeys };
       this.#options.logger.warn(
         fields,
@@ -246,13 +354,12 @@ export class Targets {
   #makeRoom(): boolean {
     const now = this.clock.now();
     if (now < this.#fullUntil) return false;
-    const idle = this.#all().filter(
-      ({ callee, method, effective }) => !this.#parts.busy(callee, method, effective, now),
-    );
+    const idle = this.#all().filter((target) => !this.#parts.busy(target, now));
     idle.sort((a, b) => a.lastUsedAt - b.lastUsedAt);
     const leaving = idle.slice(0, Math.max(1, Math.floor(this.#maxKeys * EVICTED_AT_ONCE)));
     for (const target of leaving) {
       target.evicted = true;
+      this.#options.onGone?.(target);
       const methods = this.#byCallee.get(target.callee);
       methods?.delete(target.method);
       if (target.method === '') this.#whole.delete(target.callee);
@@ -270,9 +377,16 @@ export class Targets {
   }
 
   #sweep(): void {
-    const used: { callee: string; method: string; effective: Effective }[] = this.#all();
-    if (this.#overflow) used.push(this.#overflow);
+    const used: Use[] = this.bound();
     this.#parts.retain(used);
+    const { shadowed } = this.#options;
+    if (!shadowed) return;
+    const shadows = used.map(({ callee, method }) => ({
+      callee,
+      method,
+      effective: shadowed(callee, method) ?? {},
+    }));
+    this.#shadows.retain(shadows);
   }
 
   #all(): Target[] {

@@ -9,20 +9,32 @@
  */
 import type { Clock, Timer } from '../core/clock.js';
 
-/** What runs out. Extended by what waits, so that a limit needs no object of its own. */
-export abstract class Expiry {
+/** What runs out: a link in a list, so that a limit needs no object of its own. */
+export interface Expiring {
+  expiresAt: number;
+  before: Expiring | undefined;
+  after: Expiring | undefined;
+  list: List | undefined;
+  /** Called once when the time is over, never after `lift`. Must not throw. */
+  expire(): void;
+}
+
+/** For what waits to extend. */
+export abstract class Expiry implements Expiring {
   /** @internal */ expiresAt = 0;
-  /** @internal */ before: Expiry | undefined = undefined;
-  /** @internal */ after: Expiry | undefined = undefined;
+  /** @internal */ before: Expiring | undefined = undefined;
+  /** @internal */ after: Expiring | undefined = undefined;
   /** @internal */ list: List | undefined = undefined;
   /** Called once when the time is over, never after `lift`. Must not throw. */
   abstract expire(): void;
 }
 
-interface List {
+export interface List {
   readonly lengthMs: number;
-  head: Expiry | undefined;
-  tail: Expiry | undefined;
+  /** In the table; one that was empty at a sweep is not. */
+  kept: boolean;
+  head: Expiring | undefined;
+  tail: Expiring | undefined;
 }
 
 const EXACT_LISTS = 64;
@@ -35,6 +47,8 @@ export class Timeouts {
   #sweeping = false;
   #entries = 0;
   #closed = false;
+  /** The list that was used last: most limits are of one length. */
+  #last: List = { lengthMs: Number.NaN, kept: false, head: undefined, tail: undefined };
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -45,23 +59,35 @@ export class Timeouts {
     return this.#lists.size;
   }
 
-  /** Expires `entry` no earlier than `lengthMs` after `now`, unless lifted before. Infinity: never. */
-  set(entry: Expiry, now: number, lengthMs: number): void {
+  /**
+   * Expires `entry` no earlier than `lengthMs` after `now`, unless lifted before. Infinity: never. Where the limit is a setting, give
+   * the setting: a difference of two times is a hair off, and each hair would be a length of its own.
+   */
+  set(entry: Expiring, now: number, lengthMs: number): void {
     if (lengthMs === Number.POSITIVE_INFINITY) return;
-    const list = this.#listFor(lengthMs);
+    const list = this.#listOf(lengthMs);
     entry.expiresAt = now + list.lengthMs;
+    this.#append(entry, list);
+  }
+
+  #listOf(lengthMs: number): List {
+    const last = this.#last;
+    return last.lengthMs === lengthMs && last.kept ? last : this.#listFor(lengthMs);
+  }
+
+  #append(entry: Expiring, list: List): void {
+    const { tail } = list;
     entry.list = list;
-    entry.before = list.tail;
-    entry.after = undefined;
-    if (list.tail) list.tail.after = entry;
+    entry.before = tail;
+    if (tail !== undefined) tail.after = entry;
     else list.head = entry;
     list.tail = entry;
     this.#entries++;
-    if (entry.expiresAt < this.#wakesAt) this.#wake(entry.expiresAt, now);
+    if (entry.expiresAt < this.#wakesAt) this.#wake(entry.expiresAt, entry.expiresAt - list.lengthMs);
   }
 
   /** Ends the limit. Nothing happens if it has run out or was never set. */
-  lift(entry: Expiry): void {
+  lift(entry: Expiring): void {
     const list = entry.list;
     if (!list) return;
     const { before, after } = entry;
@@ -69,7 +95,9 @@ export class Timeouts {
     else list.head = after;
     if (after) after.before = before;
     else list.tail = before;
-    entry.list = entry.before = entry.after = undefined;
+    entry.list = undefined;
+    entry.before = undefined;
+    entry.after = undefined;
     this.#entries--;
     if (this.#closed && this.#entries === 0) this.#sleep();
   }
@@ -83,15 +111,19 @@ export class Timeouts {
   #listFor(lengthMs: number): List {
     let rounded = Math.max(0, lengthMs);
     let list = this.#lists.get(rounded);
-    if (list) return list;
+    if (list) {
+      this.#last = list;
+      return list;
+    }
     if (this.#lists.size >= EXACT_LISTS) {
       const step = 2 ** (Math.floor(Math.log2(Math.max(1, rounded))) - 5);
       rounded = Math.ceil(rounded / step) * step;
       list = this.#lists.get(rounded);
       if (list) return list;
     }
-    list = { lengthMs: rounded, head: undefined, tail: undefined };
+    list = { lengthMs: rounded, kept: true, head: undefined, tail: undefined };
     this.#lists.set(rounded, list);
+    this.#last = list;
     return list;
   }
 
@@ -129,9 +161,13 @@ export class Timeouts {
   /** What an expiry set meanwhile counts as well, in whichever list it stands; lists that are empty go. */
   #wakeForEarliest(now: number): void {
     let earliest = Number.POSITIVE_INFINITY;
-    for (const [lengthMs, { head }] of this.#lists) {
-      if (head) earliest = Math.min(earliest, head.expiresAt);
-      else this.#lists.delete(lengthMs);
+    for (const [lengthMs, list] of this.#lists) {
+      if (list.head) {
+        earliest = Math.min(earliest, list.head.expiresAt);
+        continue;
+      }
+      list.kept = false;
+      this.#lists.delete(lengthMs);
     }
     if (earliest !== Number.POSITIVE_INFINITY) this.#wake(earliest, now);
   }

@@ -1,184 +1,299 @@
 /**
- * A call in process: what `guard` and the interceptor add. Baselines: an async wrapper that does nothing; a client over a
- * transport that answers at once, with the same deadline; and a real unary call over loopback, for what a call costs at all.
+ * A call in process: what `guard` and the interceptor cost, through the public SDK with policies from a control plane, beside the
+ * libraries that a service would use otherwise, in the same run. It measures the built package, which is what users run.
+ *
+ * Baselines: a bare await; an async wrapper that does nothing; opossum and cockatiel; a client over a transport that answers at once,
+ * with the same deadline; and a real unary call over loopback, for what a call costs at all.
  */
-import * as grpc from '@grpc/grpc-js';
-import { guard } from '../agent/guard.js';
-import { createInterceptor } from '../agent/interceptor.js';
-import { Targets } from '../agent/targets.js';
-import { systemClock } from '../core/clock.js';
-import { effective, PolicyIndex, parsePolicy } from '../core/policy/index.js';
-import { systemRandom } from '../core/random.js';
-import { conclude, type Loop, nanoseconds, race, ratios, spread, times } from './harness.js';
-import { nullChannel } from './null-channel.js';
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import {
+  conclude,
+  type Loop,
+  nanoseconds,
+  type Row,
+  race,
+  ratios,
+  type Spread,
+  spread,
+  times,
+} from './harness.js';
+import type { bytesPerCall, circuitBytes } from './hot-bytes.js';
+import { clients, cpu, type Loops, realClient } from './hot-grpc.js';
+import { loadPeers, type Peer } from './peers.js';
+import { type Plane, startPlane } from './plane.js';
 
-const ROUNDS = 9;
-/** A circuit with all its defaults, and a bulkhead. */
-const policy = parsePolicy({
-  policy: 'bench',
-  match: { to: 'inventory' },
-  spec: { circuit: {}, bulkhead: { maxConcurrent: 50, maxQueue: 20 } },
-});
-if (!policy.ok) throw new Error(JSON.stringify(policy.issues));
-const index = new PolicyIndex([{ policy: policy.policy, revision: 1 }]);
+type Sdk = typeof import('../sdk/index.js');
+type Mesh = import('../sdk/index.js').Mesh;
+type CircuitModule = typeof import('../core/resilience/circuit.js');
+type PermitsModule = typeof import('../core/resilience/permits.js');
 
-function targets(): Targets {
-  const logger = { debug() {}, info() {}, warn() {}, error() {} };
-  return new Targets({
-    service: 'bench',
-    clock: systemClock,
-    random: systemRandom,
-    logger,
-    effective: (to, method) => effective(index, { to, method }),
-    onNewCallee() {},
-    onCircuit() {},
-  });
-}
+const ROUNDS = 11;
+const major = process.versions.node.split('.')[0];
+
+const built = <T>(path: string): Promise<T> =>
+  import(new URL(`../dist/${path}`, import.meta.url).href) as Promise<T>;
+
+/** By callee: circuit; circuit and bulkhead; with timeout and retry; a circuit that opens at once; everything. */
+const policies: Readonly<Record<string, object>> = {
+  one: { circuit: {} },
+  two: { circuit: {}, bulkhead: { maxConcurrent: 50, maxQueue: 20 } },
+  four: {
+    circuit: {},
+    bulkhead: { maxConcurrent: 50, maxQueue: 20 },
+    timeout: '1s',
+    idempotent: true,
+    retry: { attempts: 3 },
+  },
+  broken: { circuit: { minimumCalls: 1, failureRate: '100%', openFor: '1h' } },
+  all: {
+    timeout: '5s',
+    attemptTimeout: '2s',
+    idempotent: true,
+    retry: { attempts: 3 },
+    circuit: { slowCall: '1s' },
+    bulkhead: { maxConcurrent: 50, maxQueue: 20, queueTimeout: '1s', shares: { critical: '60%' } },
+    rateLimit: { rate: 100_000_000 },
+    admission: {},
+    classify: { NOT_FOUND: 'failure' },
+    fallback: [{ static: {} }],
+  },
+};
 
 const work = async () => 1;
-
-const bare: Loop = async (calls) => {
-  for (let i = 0; i < calls; i++) await work();
-};
 
 async function wrapper(fn: () => Promise<number>): Promise<number> {
   return await fn();
 }
 
-const wrapped: Loop = async (calls) => {
-  for (let i = 0; i < calls; i++) await wrapper(work);
-};
-
-const guarded = targets();
-
-const guardLoop: Loop = async (calls) => {
-  for (let i = 0; i < calls; i++) await guard(guarded, 'inventory', work);
-};
-
-const pair: Loop = (calls) => {
-  const { plan } = guarded.get('inventory');
-  for (let i = 0; i < calls; i++) plan.finish(plan.admit(i, Number.POSITIVE_INFINITY), 'success', i);
-};
-
-const identity = (value: Buffer) => value;
-const definition: grpc.ServiceDefinition = {
-  Get: {
-    path: '/bench.Echo/Get',
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: identity,
-    requestDeserialize: identity,
-    responseSerialize: identity,
-    responseDeserialize: identity,
-  },
-};
-const body = Buffer.from([0x0a, 0x01, 0x31]);
-
-function call(client: grpc.Client, deadline: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const done = (error: grpc.ServiceError | null, value?: Buffer) =>
-      error ? reject(error) : resolve(value ?? body);
-    client.makeUnaryRequest(
-      '/bench.Echo/Get',
-      identity,
-      identity,
-      body,
-      new grpc.Metadata(),
-      { deadline },
-      done,
-    );
-  });
-}
-
-function clientLoop(client: grpc.Client): Loop {
-  return async (calls) => {
-    for (let i = 0; i < calls; i++) await call(client, systemClock.wallNow() + 10_000);
+const loopOf =
+  (call: () => Promise<unknown>): Loop =>
+  async (calls) => {
+    for (let i = 0; i < calls; i++) await call();
   };
+
+const rejecting =
+  (call: () => Promise<unknown>): Loop =>
+  async (calls) => {
+    for (let i = 0; i < calls; i++) await call().catch(ignore);
+  };
+
+function ignore(): void {}
+
+async function connected(plane: Plane): Promise<Mesh> {
+  for (const [callee, spec] of Object.entries(policies)) await plane.put(`bench-${callee}`, callee, spec);
+  const { connect } = await built<Sdk>('sdk/index.js');
+  const mesh = await connect({
+    service: 'bench',
+    controlPlane: plane.grpc,
+    callees: Object.keys(policies),
+    snapshot: false,
+  });
+  if (mesh.status().policies !== Object.keys(policies).length)
+    throw new Error(`not all policies are in force: ${JSON.stringify(mesh.status().refused)}`);
+  await mesh.guard('broken', () => Promise.reject(new Error('once'))).catch(ignore);
+  if (mesh.circuit('broken').state !== 'open') throw new Error('the circuit that has to be open is not');
+  return mesh;
 }
 
-/** CPU of this process for a loop, nanoseconds a call. */
-async function cpu(loop: Loop, calls: number): Promise<number> {
-  const before = process.cpuUsage();
-  await loop(calls);
-  const { user, system } = process.cpuUsage(before);
-  return ((user + system) * 1_000) / calls;
+interface Figures {
+  readonly rows: Row[];
+  readonly figures: { name: string; value: number }[];
+}
+
+/** `guard` against each peer: a row each, and a figure. */
+async function against(
+  title: string,
+  ours: Loop,
+  peers: readonly Peer[],
+  calls: number,
+  { rows, figures }: Figures,
+  make = loopOf,
+): Promise<void> {
+  const [mine = [], ...theirs] = await race(
+    [ours, ...peers.map((peer) => make(() => peer.call()))],
+    ROUNDS,
+    calls,
+  );
+  for (const [i, peer] of peers.entries()) {
+    const ratio = ratios(mine, theirs[i] ?? []);
+    rows.push(row(title, spread(mine), `${peer.name} ${nanoseconds(spread(theirs[i] ?? []))}`, ratio));
+    figures.push({ name: `guard: ${title} ÷ ${peer.name}`, value: ratio.median });
+  }
+}
+
+function row(what: string, value: Spread, baseline: string, ratio: Spread): Row {
+  return { what, value: nanoseconds(value), baseline, ratio: times(ratio) };
+}
+
+async function guards(mesh: Mesh, out: Figures): Promise<string> {
+  const peers = await loadPeers(work);
+  try {
+    const guarded = (name: string) => loopOf(() => mesh.guard(name, work));
+    await against('circuit', guarded('one'), peers.circuit, 100_000, out);
+    await against('circuit + bulkhead', guarded('two'), peers.circuitAndBulkhead, 100_000, out);
+    const four = 'circuit + bulkhead + timeout + retry';
+    await against(four, guarded('four'), peers.four, 60_000, out);
+    const refused = rejecting(() => mesh.guard('broken', work));
+    await against('open circuit, rejection', refused, peers.open, 60_000, out, rejecting);
+  } finally {
+    peers.close();
+  }
+  const [wrapped = [], two = []] = await race(
+    [loopOf(() => wrapper(work)), loopOf(() => mesh.guard('two', work))],
+    ROUNDS,
+    200_000,
+  );
+  const ratio = ratios(two, wrapped);
+  out.rows.push(
+    row('circuit + bulkhead', spread(two), `async wrapper ${nanoseconds(spread(wrapped))}`, ratio),
+  );
+  out.figures.push({ name: 'guard: circuit + bulkhead ÷ async wrapper', value: ratio.median });
+  return peers.versions;
+}
+
+/** The core's synchronous pair: one circuit, no plan, no promise. */
+async function pair(out: Figures): Promise<void> {
+  const { Circuit } = await built<CircuitModule>('core/resilience/circuit.js');
+  const { Permits } = await built<PermitsModule>('core/resilience/permits.js');
+  const policy = await built<typeof import('../core/policy/index.js')>('core/policy/index.js');
+  const parsed = policy.parsePolicy({ policy: 'pair', match: { to: 'x' }, spec: { circuit: {} } });
+  if (!parsed.ok || !parsed.policy.spec.circuit) throw new Error('a circuit of defaults has to parse');
+  const random = { next: () => 0.5, hex: () => '' };
+  const circuit = new Circuit(parsed.policy.spec.circuit, { permits: new Permits(), random, now: 0 });
+  let at = 0;
+  const pairs: Loop = (calls) => {
+    let now = at + 0;
+    for (let i = 0; i < calls; i++) {
+      now += 0.001;
+      circuit.end(circuit.tryAcquire(now), 'success', now);
+    }
+    at = now;
+  };
+  const [bare = [], mine = []] = await race([loopOf(work), pairs], ROUNDS, 1_000_000);
+  const ratio = ratios(mine, bare);
+  const title = 'core: tryAcquire + end of a circuit';
+  out.rows.push(row(title, spread(mine), `bare await ${nanoseconds(spread(bare))}`, ratio));
+  out.figures.push({ name: `${title} ÷ bare await`, value: ratio.median });
+}
+
+/** What an interceptor adds to a call over a transport that answers at once. */
+async function interceptors(mesh: Mesh, out: Figures): Promise<void> {
+  const { plain, noop, two, all, close } = clients(mesh);
+  const real = await realClient();
+  try {
+    const [base = [], nothing = [], both = [], every = []] = await race(
+      [plain, noop, two, all],
+      ROUNDS,
+      40_000,
+    );
+    const added = (of: readonly number[]) => of.map((ns, round) => ns - (base[round] ?? 0));
+    // Of the medians: the difference of one round is small beside its noise.
+    const noopAdds = spread(added(nothing)).median;
+    const addition = (title: string, of: readonly number[]) => {
+      const adds = spread(added(of));
+      const ratio = adds.median / noopAdds;
+      out.rows.push({
+        what: title,
+        value: `+ ${nanoseconds(adds)}`,
+        baseline: `no-op InterceptingCall + ${noopAdds.toFixed(0)} ns`,
+        ratio: `${ratio.toFixed(2)} ×`,
+      });
+      return ratio;
+    };
+    const ratio = addition('interceptor, circuit + bulkhead', both);
+    addition('interceptor, every stage on', every);
+    out.figures.push({ name: 'interceptor: circuit + bulkhead ÷ no-op InterceptingCall', value: ratio });
+    const shares = await sharesOfRealCall({ plain, two, all }, real.loop);
+    out.figures.push({ name: 'interceptor: added CPU ÷ real unary call', value: shares.two });
+    out.figures.push({ name: 'interceptor: every stage, added CPU ÷ real unary call', value: shares.all });
+    out.rows.push({
+      what: 'interceptor, every stage on, added CPU',
+      value: `${shares.addedNs.toFixed(0)} ns`,
+      baseline: `real unary call ${(shares.realNs / 1_000).toFixed(0)} µs`,
+      ratio: `${(100 * shares.all).toFixed(2)} %`,
+    });
+  } finally {
+    close();
+    real.close();
+  }
+}
+
+async function sharesOfRealCall(
+  { plain, two, all }: Pick<Loops, 'plain' | 'two' | 'all'>,
+  real: Loop,
+): Promise<{ two: number; all: number; addedNs: number; realNs: number }> {
+  const loops = [plain, two, all];
+  const seen: number[][] = [[], [], [], []];
+  await real(1_000);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (let i = 0; i < loops.length; i++) {
+      const at = (i + round) % loops.length;
+      seen[at]?.push(await cpu(loops[at] as Loop, 40_000));
+    }
+    seen[3]?.push(await cpu(real, 2_000));
+  }
+  const [base, both, every, whole] = seen.map((values) => spread(values).median) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const share = (with_: number) => Math.max(0, with_ - base) / whole;
+  return { two: share(both), all: share(every), addedNs: every - base, realNs: whole };
+}
+
+/** Bytes are counted in a process of their own, whose young generation is so large that nothing is collected meanwhile. */
+function bytes(out: Figures): void {
+  const flags = ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256', '--import', 'tsx'];
+  const script = fileURLToPath(new URL('hot-bytes.ts', import.meta.url));
+  const text = execFileSync(process.execPath, [...flags, script, '--run'], { encoding: 'utf8' });
+  const seen = JSON.parse(text) as Awaited<ReturnType<typeof bytesPerCall>> &
+    Awaited<ReturnType<typeof circuitBytes>>;
+  const whole = (value: number) => `${value.toFixed(0)} B`;
+  out.rows.push(
+    { what: 'core pair, bytes', value: whole(seen.pair), baseline: '', ratio: '' },
+    {
+      what: 'interceptor, circuit + bulkhead, bytes added',
+      value: whole(seen.two),
+      baseline: `no-op InterceptingCall ${whole(seen.noop)}`,
+      ratio: `${(seen.two / seen.noop).toFixed(2)} ×`,
+    },
+    { what: 'a circuit that has traffic, of 10,000', value: whole(seen.circuit), baseline: '', ratio: '' },
+    {
+      what: 'a key of a guard with a circuit of its own, of 10,000, all included',
+      value: whole(seen.key),
+      baseline: '',
+      ratio: '',
+    },
+  );
+  out.figures.push(
+    { name: 'core: bytes of tryAcquire + end', value: Math.round(seen.pair) },
+    { name: 'interceptor: bytes ÷ no-op InterceptingCall', value: seen.two / seen.noop },
+    { name: 'circuit: bytes each of 10,000', value: seen.circuit },
+  );
 }
 
 async function main(): Promise<void> {
-  const [bareTimes = [], wrapperTimes = [], guardTimes = [], pairTimes = []] = await race(
-    [bare, wrapped, guardLoop, pair],
-    ROUNDS,
-    300_000,
-  );
-
-  const credentials = grpc.credentials.createInsecure();
-  const plain = new grpc.Client('null:///', credentials, { channelOverride: nullChannel() });
-  const interceptors = [createInterceptor(guarded, 'inventory')];
-  const intercepted = new grpc.Client('null:///', credentials, {
-    channelOverride: nullChannel(),
-    interceptors,
-  });
-  const server = new grpc.Server();
-  server.addService(definition, {
-    Get: (_call: unknown, callback: (error: null, value: Buffer) => void) => callback(null, body),
-  });
-  const port = await new Promise<number>((resolve, reject) => {
-    const bound = (error: Error | null, value: number) => (error ? reject(error) : resolve(value));
-    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), bound);
-  });
-  const real = new grpc.Client(`127.0.0.1:${port}`, credentials);
-
-  const loops = [clientLoop(plain), clientLoop(intercepted)];
-  const added: number[] = [];
-  const realCpu: number[] = [];
-  const share: number[] = [];
-  for (const loop of loops) await loop(20_000);
-  await clientLoop(real)(1_000);
-  for (let round = 0; round < ROUNDS; round++) {
-    const order = round % 2 === 0 ? [0, 1] : [1, 0];
-    const cost = [0, 0];
-    for (const index of order) cost[index] = await cpu(loops[index] as Loop, 40_000);
-    const more = (cost[1] ?? 0) - (cost[0] ?? 0);
-    const whole = await cpu(clientLoop(real), 2_000);
-    added.push(more);
-    realCpu.push(whole);
-    share.push(more / whole);
+  const out: Figures = { rows: [], figures: [] };
+  const plane = await startPlane('memory');
+  const mesh = await connected(plane);
+  try {
+    const versions = await guards(mesh, out);
+    await pair(out);
+    await interceptors(mesh, out);
+    bytes(out);
+    conclude({
+      title: `A call in process (hot), Node ${major}`,
+      command: 'npm run bench:hot',
+      notes: `Medians of ${ROUNDS} interleaved rounds (least–greatest), through the public SDK of the built package, policies from a control plane; beside ${versions}. The real call's CPU is client and server together, on loopback.`,
+      rows: out.rows,
+      figures: out.figures,
+    });
+  } finally {
+    await mesh.close();
+    await plane.close();
   }
-  for (const client of [plain, intercepted, real]) client.close();
-  server.forceShutdown();
-  guarded.close();
-
-  const guardRatio = ratios(guardTimes, wrapperTimes);
-  const pairRatio = ratios(pairTimes, bareTimes);
-  conclude({
-    title: 'A call in process (hot)',
-    command: 'npm run bench:hot',
-    notes: `Medians of ${ROUNDS} interleaved rounds (least–greatest). The real call's CPU is client and server together, on loopback.`,
-    rows: [
-      {
-        what: '`guard`, circuit + bulkhead',
-        value: nanoseconds(spread(guardTimes)),
-        baseline: `async wrapper ${nanoseconds(spread(wrapperTimes))}`,
-        ratio: times(guardRatio),
-      },
-      {
-        what: 'core, admit + finish through circuit and bulkhead',
-        value: nanoseconds(spread(pairTimes)),
-        baseline: `bare await ${nanoseconds(spread(bareTimes))}`,
-        ratio: times(pairRatio),
-      },
-      {
-        what: 'interceptor, added CPU a call',
-        value: nanoseconds(spread(added)),
-        baseline: `real unary call ${nanoseconds(spread(realCpu))}`,
-        ratio: times(spread(share)),
-      },
-    ],
-    figures: [
-      { name: 'guard: circuit + bulkhead ÷ async wrapper', value: guardRatio.median },
-      { name: 'interceptor: added CPU ÷ real unary call', value: spread(share).median },
-    ],
-  });
 }
 
 await main();

@@ -3,16 +3,13 @@
  * in a process of its own; each agent has its own connection. Enforced means that the agent's circuit has the new revision,
  * which is what its next call is decided under, and that its state and epoch are what they were.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { connect, type Mesh } from '../sdk/index.js';
 import { conclude, percentile, spread } from './harness.js';
+import { type Plane, startPlane } from './plane.js';
 
 const AGENTS = 50;
 const CHANGES = 100;
@@ -21,23 +18,12 @@ const WARMUP = 10;
 const LONE = 30;
 const APART_MS = 400;
 
-interface Ready {
-  readonly rest: string;
-  readonly grpc: string;
-}
-
 async function main(): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'switchgear-live-'));
-  const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
-  const flags = ['up', '--rest', '127.0.0.1:0', '--grpc', '127.0.0.1:0', '--store', `embedded:${dir}`];
-  const child = spawn(process.execPath, [cli, ...flags, '--log-level', 'warn'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
-  const { rest, grpc } = JSON.parse(line) as Ready;
+  const plane = await startPlane(`embedded:${dir}`);
   const meshes: Mesh[] = [];
   try {
-    await put(rest, 1);
+    await put(plane, 1);
     for (let i = 0; i < AGENTS; i++) {
       const options = {
         service: 'checkout',
@@ -45,14 +31,14 @@ async function main(): Promise<void> {
         callees: ['inventory'],
         snapshot: false,
       } as const;
-      meshes.push(await connect({ ...options, controlPlane: grpc }));
+      meshes.push(await connect({ ...options, controlPlane: plane.grpc }));
     }
     for (const mesh of meshes) await mesh.guard('inventory', async () => 1);
     const epochs = meshes.map((mesh) => mesh.circuit('inventory').epoch);
     const toLast: number[] = [];
     const toAnswer: number[] = [];
     for (let i = 0; i < WARMUP + CHANGES; i++) {
-      const { lastMs, answerMs } = await change(rest, meshes, i + 2);
+      const { lastMs, answerMs } = await change(plane, meshes, i + 2);
       if (i >= WARMUP) {
         toLast.push(lastMs);
         toAnswer.push(answerMs);
@@ -61,7 +47,7 @@ async function main(): Promise<void> {
     const lone: number[] = [];
     for (let i = 0; i < LONE; i++) {
       await pause(APART_MS);
-      lone.push((await change(rest, meshes, WARMUP + CHANGES + i + 2)).lastMs);
+      lone.push((await change(plane, meshes, WARMUP + CHANGES + i + 2)).lastMs);
     }
     const kept = meshes.every((mesh, i) => mesh.circuit('inventory').epoch === epochs[i]);
     if (!kept) throw new Error('a circuit lost its epoch on the way');
@@ -79,8 +65,7 @@ async function main(): Promise<void> {
     });
   } finally {
     await Promise.all(meshes.map((mesh) => mesh.close()));
-    child.kill('SIGTERM');
-    await once(child, 'exit');
+    await plane.close();
     rmSync(dir, { recursive: true, force: true });
   }
 }
@@ -91,23 +76,14 @@ function row(what: string, values: readonly number[]) {
   return { what, value, baseline: '', ratio: '' };
 }
 
-async function put(rest: string, n: number): Promise<number> {
-  const response = await fetch(`${rest}/v1/policies/inventory-default`, {
-    method: 'PUT',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({
-      policy: 'inventory-default',
-      match: { to: 'inventory' },
-      spec: { circuit: { minimumCalls: 20 + (n % 50) }, bulkhead: { maxConcurrent: 50 } },
-    }),
-  });
-  if (!response.ok) throw new Error(`PUT: ${response.status} ${await response.text()}`);
-  return Number(((await response.json()) as { revision: number }).revision);
+function put(plane: Plane, n: number): Promise<number> {
+  const spec = { circuit: { minimumCalls: 20 + (n % 50) }, bulkhead: { maxConcurrent: 50 } };
+  return plane.put('inventory-default', 'inventory', spec);
 }
 
 /** One change, and when the last agent had it: polled on the circuit itself, which needs no help of the SDK's events. */
 async function change(
-  rest: string,
+  plane: Plane,
   meshes: readonly Mesh[],
   n: number,
 ): Promise<{ lastMs: number; answerMs: number }> {
@@ -123,7 +99,7 @@ async function change(
     };
     look();
   });
-  await put(rest, n);
+  await put(plane, n);
   const answerMs = performance.now() - start;
   return { lastMs: await seen, answerMs };
 }

@@ -10,6 +10,7 @@ import { type Io, systemIo } from './io.js';
 import { painter } from './output.js';
 import { misspelt, readVariables } from './settings.js';
 import { applyVerb } from './verbs/apply.js';
+import { brownoutVerb } from './verbs/brownout.js';
 import { deleteVerb } from './verbs/delete.js';
 import { demoVerb } from './verbs/demo.js';
 import { diffVerb } from './verbs/diff.js';
@@ -48,6 +49,7 @@ export function buildProgram(context: Context): Command {
     statusVerb,
     historyVerb,
     rollbackVerb,
+    brownoutVerb,
   ])
     program.addCommand(verb(context));
   const { io } = context;

@@ -27,9 +27,12 @@ export function writtenLine({ policy, revision, changed }: Written, output: Outp
   return `${what} ${policy}@${revision}`;
 }
 
-/** A policy and what a write would make of it, a line for each field. */
+/** Of agents that would refuse it, told by name. */
+const REFUSERS_MAX = 10;
+
+/** A policy and what a write would make of it, a line for each field, and who would refuse it. */
 export function previewLines(
-  { policy, revision, changed, changes, agents }: Preview,
+  { policy, revision, changed, changes, agents, refusedBy }: Preview,
   output: Output,
 ): string {
   const { paint } = output;
@@ -40,7 +43,16 @@ export function previewLines(
     if (after === undefined) return paint('red', `  - ${path}: ${show(before)}`);
     return `${paint('yellow', `  ~ ${path}:`)} ${paint('red', show(before))} → ${paint('green', show(after))}`;
   });
-  return [`${paint('bold', head)} (concerns ${count(agents.length, 'agent')})`, ...lines].join('\n');
+  const refusals = refusedBy
+    .slice(0, REFUSERS_MAX)
+    .map(({ agent, missing }) => printable(`refused by ${agent}: can't enforce ${missing.join(', ')}`));
+  const more = refusedBy.length - refusals.length;
+  if (more > 0) refusals.push(`and by ${more} more`);
+  return [
+    `${paint('bold', head)} (concerns ${count(agents.length, 'agent')})`,
+    ...lines,
+    ...refusals.map((text) => `  ${paint('red', text)}`),
+  ].join('\n');
 }
 
 /** A value as it is written in a document: strings bare, the rest as JSON. */

@@ -5,11 +5,11 @@
  * never answered with a gap in silence. Readers are called, never awaited: bounding a slow one is its own business.
  */
 import { messageOf } from '../core/errors.js';
-import type { CircuitChange, Mirror, PolicyChange, Roster } from './ports.js';
+import type { Brownout, BrownoutChange, CircuitChange, Mirror, PolicyChange, Roster } from './ports.js';
 import type { Logger } from './telemetry/logger.js';
 
 /** `gap` is never kept: it tells one reader that what lies before can't be told any more. */
-export const eventTypes = ['policy', 'agent', 'circuit', 'instance', 'store', 'gap'] as const;
+export const eventTypes = ['policy', 'agent', 'circuit', 'instance', 'brownout', 'store', 'gap'] as const;
 export type EventType = (typeof eventTypes)[number];
 
 export interface MeshEvent {
@@ -40,6 +40,7 @@ export interface EventHub {
 export function createEventHub(deps: {
   mirror: Mirror;
   roster: Roster;
+  brownout: Brownout;
   /** Wall-clock milliseconds. */
   wallNow: () => number;
   /** Unique for this life of this replica. */
@@ -104,7 +105,7 @@ function encode(id: string, type: EventType, at: string, data: object): MeshEven
 
 /** Ties the hub to its sources; answers how to untie it. */
 function listen(
-  { mirror, roster }: { mirror: Mirror; roster: Roster },
+  { mirror, roster, brownout }: { mirror: Mirror; roster: Roster; brownout: Brownout },
   emit: (type: EventType, data: object) => void,
 ): (() => void)[] {
   const instances = instanceDiff(mirror);
@@ -132,12 +133,18 @@ function listen(
       }),
     ),
     roster.on('circuit', (change) => emit('circuit', circuitEvent(change))),
+    brownout.onChange((change) => emit('brownout', brownoutEvent(change))),
   ];
 }
 
 function policyEvent({ name, revision, before, after }: PolicyChange): object {
   const change = after ? (before ? 'changed' : 'created') : 'deleted';
   return { policy: name, revision, change, previous: before?.revision ?? null };
+}
+
+function brownoutEvent({ before, view: { level, source, reason, ttlMs, setting } }: BrownoutChange): object {
+  const left = ttlMs === undefined ? null : Math.ceil(ttlMs);
+  return { level, before, source, reason, ttlMs: left, revision: setting?.revision ?? null };
 }
 
 function circuitEvent({ agent, before, row }: CircuitChange): object {

@@ -7,11 +7,12 @@ import type { Metadata } from '@grpc/grpc-js';
 import { MeshError } from '../core/errors.js';
 import { type Authenticator, createAuthenticator } from './auth/authenticate.js';
 import { formatListen, isLoopback, type Listen, parseListen, reachable } from './auth/listen.js';
+import { createBrownout } from './brownout.js';
 import { createEventHub } from './events.js';
 import { type GrpcOptions, startGrpc } from './grpc/server.js';
 import { openMirror } from './mirror.js';
 import { applyPolicies, readPolicyFiles } from './policy-files.js';
-import type { Mirror } from './ports.js';
+import type { Brownout, Mirror } from './ports.js';
 import { Resources } from './resources.js';
 import type { App } from './rest/context.js';
 import { buildRest } from './rest/server.js';
@@ -67,20 +68,23 @@ async function start(settings: Settings, resources: Resources): Promise<ControlP
 
   const telemetry = createTelemetry({ mesh, replica });
   const authenticator = createAuthenticator(settings.book);
-  const grpc = await startGrpc(grpcOptions(settings, { store, mirror, authenticator, telemetry }));
+  const brownout = createBrownout({ mirror, clock, logger });
+  resources.opened('brownout', () => brownout.close());
+  const grpc = await startGrpc(grpcOptions(settings, { store, mirror, authenticator, telemetry, brownout }));
   resources.opened('streams', () => grpc.close());
   const { roster } = grpc;
+  brownout.observe(roster);
   const wallNow = () => clock.wallNow();
-  const events = createEventHub({ mirror, roster, wallNow, source: random.hex(4), logger });
+  const events = createEventHub({ mirror, roster, brownout, wallNow, source: random.hex(4), logger });
   resources.opened('events', () => events.close());
-  telemetry.observe({ mirror, roster, eventStreams: () => events.readers });
+  telemetry.observe({ mirror, roster, brownout, eventStreams: () => events.readers });
 
   let stopping = false;
   const unreadyReason = () => {
     if (stopping) return 'this replica is stopping';
     return mirror.dataset === '' ? mirror.health.reason : '';
   };
-  const rooms = { mirror, roster, events, telemetry, authenticator };
+  const rooms = { mirror, roster, brownout, events, telemetry, authenticator };
   const onLoopback = isLoopback(settings.rest.host);
   const rest = await buildRest(
     { mesh, replica, ...rooms, clock, random, logger, unreadyReason, onLoopback },
@@ -110,9 +114,15 @@ async function start(settings: Settings, resources: Resources): Promise<ControlP
 
 function grpcOptions(
   { grpc, tls, mesh, replica, clock, random, logger, reflection }: Settings,
-  rooms: { store: Store; mirror: Mirror; authenticator: Authenticator; telemetry: Telemetry },
+  rooms: {
+    store: Store;
+    mirror: Mirror;
+    authenticator: Authenticator;
+    telemetry: Telemetry;
+    brownout: Brownout;
+  },
 ): GrpcOptions {
-  const { store, mirror, authenticator, telemetry } = rooms;
+  const { store, mirror, authenticator, telemetry, brownout } = rooms;
   return {
     listen: formatListen(grpc),
     tls,
@@ -126,6 +136,7 @@ function grpcOptions(
     authenticate: (metadata) => authenticator.authorize(headerOf(metadata), 'agent'),
     reflection,
     metrics: telemetry,
+    brownout,
   };
 }
 

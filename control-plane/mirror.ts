@@ -10,6 +10,7 @@ import { type Random, systemRandom } from '../core/random.js';
 import { MirrorEmitter } from './mirror/emitter.js';
 import { MirroredInstances, type RegistryChange } from './mirror/instances.js';
 import { type Lost, MirroredPolicies } from './mirror/policies.js';
+import { MirroredSetting } from './mirror/setting.js';
 import { MirrorWriter } from './mirror/writer.js';
 import type { Mirror, MirrorEvents, MirrorHealth } from './ports.js';
 import { reasonOf } from './store/reason.js';
@@ -51,6 +52,7 @@ class StoreMirror implements Mirror {
   readonly #logger: Logger;
   readonly #emitter: MirrorEmitter;
   readonly #policies = new MirroredPolicies();
+  readonly #brownout = new MirroredSetting();
   readonly #instances = new MirroredInstances();
   readonly #closing = new AbortController();
   readonly #writer: MirrorWriter;
@@ -103,7 +105,12 @@ class StoreMirror implements Mirror {
     return this.#health;
   }
   get faults(): readonly Issue[] {
-    return [...this.#policies.faults, ...this.#storeFaults, ...this.#registryFaults];
+    return [
+      ...this.#policies.faults,
+      ...this.#brownout.faults,
+      ...this.#storeFaults,
+      ...this.#registryFaults,
+    ];
   }
 
   policy(name: string) {
@@ -114,6 +121,9 @@ class StoreMirror implements Mirror {
   }
   policiesTo(to: string) {
     return this.#policies.to(to);
+  }
+  get brownout() {
+    return this.#brownout.present;
   }
   changesSince(revision: number) {
     return this.#policies.changesSince(revision);
@@ -162,12 +172,14 @@ class StoreMirror implements Mirror {
     const registry = await this.#store.loadRegistry();
     if (this.#closing.signal.aborted) return;
     const { changed, lost } = this.#policies.adopt(snapshot);
+    const brownout = this.#brownout.adopt(snapshot);
     this.#storeFaults = snapshot.faults;
     this.#registryFaults = registry.faults;
-    this.#conflict(lost, snapshot.dataset);
+    this.#conflict([...lost, ...brownout.lost], snapshot.dataset);
     const registryChange = this.#instances.adopt(registry);
     this.#setHealth(true, '');
     if (changed) this.#emitter.emit('reset');
+    if (brownout.changed) this.#emitter.emit('brownout', 'loaded');
     this.#emitRegistry(registryChange);
     this.#writer.wake();
     const from = { dataset: this.dataset, revision: this.revision, cursor: this.#instances.cursor };
@@ -179,6 +191,7 @@ class StoreMirror implements Mirror {
       log: (entries) => {
         const changes = this.#policies.apply(entries);
         if (changes.length > 0) this.#emitter.emit('policies', changes);
+        if (this.#brownout.apply(entries)) this.#emitter.emit('brownout', 'told');
         this.#writer.wake();
       },
       registry: (events, cursor) => this.#emitRegistry(this.#instances.apply(events, cursor)),
@@ -257,7 +270,9 @@ class StoreMirror implements Mirror {
     // A watch that finds another dataset says so itself.
     if (snapshot.dataset !== this.dataset || snapshot.head !== this.revision || this.#loading) return false;
     this.#storeFaults = snapshot.faults;
-    if (!this.#policies.adopt(snapshot).changed) return true;
+    const brownout = this.#brownout.adopt(snapshot).changed;
+    if (brownout) this.#emitter.emit('brownout', 'loaded');
+    if (!this.#policies.adopt(snapshot).changed && !brownout) return true;
     this.#logger.warn(
       { revision: this.revision },
       'this replica differed from the store and has been set right',

@@ -2,8 +2,11 @@
  * What the rooms of the control plane ask of each other. REST reads the mirror and the roster and writes through the mirror;
  * the gRPC sessions read the mirror and keep the roster; the store knows nobody. `main.ts` puts the implementations together.
  */
+import type { BrownoutSetting, Rule } from '../core/brownout/setting.js';
 import type { Issue } from '../core/errors.js';
 import type { PolicyRevision } from '../core/policy/model.js';
+import type { LatencyHistogram } from '../core/resilience/latency.js';
+import type { Brownout as BrownoutMessage } from '../proto/messages.js';
 import type { AuditEntry, HistoryEntry, Instance, Operation, WriteResult } from './store/store.js';
 
 /** A policy came, changed or went. */
@@ -12,6 +15,12 @@ export interface PolicyChange {
   readonly name: string;
   readonly before: PolicyRevision | undefined;
   readonly after: PolicyRevision | undefined;
+}
+
+/** The brownout setting, of a revision in the same sequence as the policies'. */
+export interface BrownoutRevision {
+  readonly revision: number;
+  readonly setting: BrownoutSetting;
 }
 
 export interface MirrorHealth {
@@ -24,6 +33,8 @@ export interface MirrorHealth {
 export interface MirrorEvents {
   /** Policies changed; in order of revision. */
   policies: (changes: readonly PolicyChange[]) => void;
+  /** The brownout setting is another: it was just written, or it was found when everything was loaded. */
+  brownout: (how: 'told' | 'loaded') => void;
   /** Everything was loaded anew, perhaps of another dataset: compare by hash. */
   reset: () => void;
   /** The instances of these services changed. */
@@ -49,6 +60,9 @@ export interface Mirror {
   policiesTo(to: string): readonly PolicyRevision[];
   /** Changes with a greater revision, oldest first; undefined if it can't be told any more (the last 10,000 are kept). */
   changesSince(revision: number): readonly PolicyChange[] | undefined;
+
+  /** Undefined: nobody has set any. */
+  readonly brownout: BrownoutRevision | undefined;
 
   /** Live instances by service. */
   services(): ReadonlyMap<string, readonly Instance[]>;
@@ -139,6 +153,8 @@ export interface CircuitChange {
 export interface ServiceHealth {
   readonly calls: number;
   readonly failed: number;
+  /** Of all of them. */
+  readonly slow: number;
   readonly rejected: number;
 }
 
@@ -152,6 +168,8 @@ export interface Roster {
   /** Circuits that any agent reports in a state other than closed, and the closed ones of agents of this replica. */
   circuits(): Promise<readonly CircuitRow[]>;
   health(service: string): ServiceHealth;
+  /** Of those calls, how long they took; nothing is known of a service that no brownout rule asks for. */
+  latency(service: string): LatencyHistogram;
   /** Streams of this replica. */
   readonly connected: number;
   on(event: 'circuit', listener: (change: CircuitChange) => void): () => void;
@@ -159,4 +177,40 @@ export interface Roster {
     event: 'agent',
     listener: (row: AgentRow, kind: 'connected' | 'disconnected' | 'refused') => void,
   ): () => void;
+}
+
+/** Who set the present level: `none` is level 0. */
+export type BrownoutSource = 'operator' | 'rule' | 'none';
+
+export interface BrownoutView {
+  /** The higher of the operator's and the rules'. */
+  readonly level: number;
+  readonly source: BrownoutSource;
+  readonly reason: string;
+  /** Until the operator's level ends by itself; undefined: it does not. */
+  readonly ttlMs: number | undefined;
+  /** Undefined: nobody has set any. */
+  readonly setting: BrownoutRevision | undefined;
+  readonly rules: readonly { readonly rule: Rule; readonly on: boolean; readonly evidence: string }[];
+}
+
+export interface BrownoutChange {
+  readonly before: number;
+  readonly view: BrownoutView;
+}
+
+/** Which optional features of the mesh are off at present, as this replica sees it. */
+export interface Brownout {
+  /** Grows with all that agents have to hear; undefined: there is nothing to tell them yet. */
+  readonly version: number | undefined;
+  /** As of now: what is left of a time is in it. */
+  message(): BrownoutMessage;
+  view(): BrownoutView;
+  /** Calls `listener` after each change of level, source, reason or setting. */
+  onChange(listener: (change: BrownoutChange) => void): () => void;
+  /** Calls `listener` whenever the version has grown: also where nothing changed and agents have to hear so. */
+  onVersion(listener: () => void): () => void;
+  /** From here on the rules look at this mesh. */
+  observe(roster: Pick<Roster, 'circuits' | 'health' | 'latency'>): void;
+  close(): void;
 }

@@ -13,6 +13,7 @@ export const callCodes = [
   'deadline_exceeded',
   'overloaded',
   'no_instances',
+  'fallback_error',
   'cancelled',
   'mesh_closed',
 ] as const;

@@ -74,6 +74,7 @@ export const agentMessage = oneOf({
         reason: text(REASON),
       }),
     ),
+    rates: list(1000, message({ id: name(4 * NAME), asked: integer })),
   }),
   lease: message({
     requestId: text(NAME),
@@ -137,5 +138,19 @@ export const controlMessage = oneOf({
     ),
   }),
   drain: message({ afterMs: integer }),
+  brownout: message({
+    level: integer,
+    features: list(1000, message({ name: name(NAME), level: integer })),
+    ttlMs: integer,
+    reason: text(REASON),
+    revision: integer,
+  }),
+  grants: message({
+    grants: list(
+      1000,
+      message({ id: name(4 * NAME), tokens: integer, intervalMs: integer, agents: integer }),
+    ),
+    ttlMs: integer,
+  }),
   heartbeat: message({}),
 });

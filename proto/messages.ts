@@ -9,8 +9,11 @@ export interface ProtocolVersion {
   readonly minor: number;
 }
 
-/** Of this release. Another major is refused; a minor one apart is understood. */
-export const protocolVersion: ProtocolVersion = { major: 1, minor: 0 };
+/**
+ * Of this release. Another major is refused; a minor one apart is understood. Brownout, grants and demands came with 1.1: an
+ * agent of 1.0 would end its stream over them, so it is not sent any.
+ */
+export const protocolVersion: ProtocolVersion = { major: 1, minor: 1 };
 
 export interface PolicyHash {
   readonly name: string;
@@ -86,6 +89,14 @@ export interface Report {
   readonly cells: readonly Cell[];
   readonly probes: readonly ProbeResult[];
   readonly circuits: readonly CircuitState[];
+  readonly rates: readonly RateDemand[];
+}
+
+export interface RateDemand {
+  /** `<callee>|<policy>`, and `|<method>` where the policy says `by: method`. */
+  readonly id: string;
+  /** Attempts since the last report, those that were turned away among them. */
+  readonly asked: number;
 }
 
 export interface Lease {
@@ -167,6 +178,37 @@ export interface Directives {
   readonly directives: readonly Directive[];
 }
 
+export interface Feature {
+  readonly name: string;
+  /** That switches it off. */
+  readonly level: number;
+}
+
+export interface Brownout {
+  /** 0: everything runs. */
+  readonly level: number;
+  readonly features: readonly Feature[];
+  /** 0: until the next word. */
+  readonly ttlMs: number;
+  readonly reason: string;
+  /** Of the document that set it; 0: a rule, or nobody yet. */
+  readonly revision: number;
+}
+
+export interface RateGrant {
+  readonly id: string;
+  /** For each interval. */
+  readonly tokens: number;
+  readonly intervalMs: number;
+  /** That use this limit, this one included. */
+  readonly agents: number;
+}
+
+export interface RateGrants {
+  readonly grants: readonly RateGrant[];
+  readonly ttlMs: number;
+}
+
 export interface Drain {
   readonly afterMs: number;
 }
@@ -187,6 +229,8 @@ export interface ControlBodies {
   readonly lease: LeaseResult;
   readonly directives: Directives;
   readonly drain: Drain;
+  readonly brownout: Brownout;
+  readonly grants: RateGrants;
   readonly heartbeat: Heartbeat;
 }
 

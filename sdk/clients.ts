@@ -35,3 +35,14 @@ export function makeClient<C extends grpc.Client>(
       : { interceptor_providers: [...providers, ...own.map((one) => () => one)] }),
   });
 }
+
+/** A call of a server as it is: the interface is all that grpc-js asks of what an interceptor returns; its type names the class. */
+export function passed(call: grpc.ServerInterceptingCallInterface): grpc.ServerInterceptingCall {
+  return call as unknown as grpc.ServerInterceptingCall;
+}
+
+/** The methods of a generated client, with the types of their messages; undefined: a class written by hand. */
+export function serviceOf(type: ClientClass<grpc.Client>): grpc.ServiceDefinition | undefined {
+  const { service } = type as { service?: unknown };
+  return typeof service === 'object' && service !== null ? (service as grpc.ServiceDefinition) : undefined;
+}

@@ -2,15 +2,21 @@
  * `import { connect } from 'switchgear'`: the public entry for services. Light on purpose: it loads neither a web server nor a
  * Redis client, and the protocol's loader only once a stream is opened.
  */
+export type { Decision, DecisionKind } from '../agent/decisions.js';
 export type {
+  BrownoutEvent,
+  BrownoutStatus,
   CircuitStatus,
   ConnectionEvent,
   PolicyEvent,
   RefusedPolicy,
 } from '../agent/events.js';
+export type { FallbackCall, FallbackHandler } from '../agent/fallback-handlers.js';
 export type { GuardContext, GuardedFunction, GuardOptions } from '../agent/guarded-function.js';
+export type { FetchInit } from '../agent/http/fetch-call.js';
 export type { Logger } from '../agent/logger.js';
-export type { CircuitChange } from '../agent/targets.js';
+export type { CalleeStats, CallStats } from '../agent/stats.js';
+export type { BulkheadView, CircuitChange } from '../agent/targets.js';
 export {
   type CallCode,
   type ControlCode,
@@ -24,8 +30,10 @@ export type {
   ClientClass,
   ClientOptions,
   ConnectOptions,
+  InterceptorOptions,
   Mesh,
   MeshEvents,
+  MeshStats,
   MeshStatus,
   RegisterOptions,
   TlsOptions,

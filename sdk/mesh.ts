@@ -2,22 +2,32 @@
  * The mesh that enforces: a thin face over the agent, which does the work. What an application may hold on to is here; what it
  * may not break is behind it.
  */
-import type * as grpc from '@grpc/grpc-js';
+import * as grpc from '@grpc/grpc-js';
+import type { Dispatcher } from 'undici';
 import type { Agent } from '../agent/agent.js';
+import { SELF } from '../agent/callee-name.js';
+import type { FallbackHandler } from '../agent/fallback-handlers.js';
+import { ElsewhereClients } from '../agent/grpc-elsewhere.js';
 import { guard } from '../agent/guard.js';
 import type { GuardedFunction, GuardOptions } from '../agent/guarded-function.js';
-import { createInterceptor } from '../agent/interceptor.js';
+import { HttpClient } from '../agent/http/client.js';
+import type { FetchInit } from '../agent/http/fetch-call.js';
+import { closedError } from '../agent/http/parts.js';
+import { createInterceptor, type InterceptorSettings } from '../agent/interceptor.js';
 import { MESH_OPTION, targetOf } from '../agent/resolver.js';
-import { MeshError } from '../core/errors.js';
-import { makeClient } from './clients.js';
+import { createServerInterceptor } from '../agent/server-interceptor.js';
+import { systemRandom } from '../core/random.js';
+import { makeClient, passed, serviceOf } from './clients.js';
 import { refusedCall } from './closed-call.js';
-import { callee, checkListener, notCallable, placeOf } from './names.js';
+import { callee, checkFeature, checkListener, notCallable, placeOf } from './names.js';
 import type {
   CircuitInfo,
   ClientClass,
   ClientOptions,
+  InterceptorOptions,
   Mesh,
   MeshEvents,
+  MeshStats,
   MeshStatus,
   RegisterOptions,
 } from './types.js';
@@ -26,11 +36,22 @@ export class LiveMesh implements Mesh {
   readonly service: string;
   readonly instance: string;
   readonly #agent: Agent;
+  readonly #http: HttpClient;
   readonly #version: string;
+  /** Fallbacks to other services. */
+  readonly #elsewhere: ElsewhereClients;
+  readonly #insecure = grpc.credentials.createInsecure();
   #closed = false;
 
   constructor(agent: Agent, { instance, version }: { instance: string; version: string }) {
     this.#agent = agent;
+    const { targets, directory } = agent;
+    this.#http = new HttpClient({ targets, directory, random: systemRandom });
+    this.#elsewhere = new ElsewhereClients({
+      channelOptions: { [MESH_OPTION]: agent.id },
+      target: targetOf,
+      interceptor: (other) => this.#guarded(other, { once: true }),
+    });
     this.service = agent.service;
     this.instance = instance;
     this.#version = version;
@@ -41,25 +62,54 @@ export class LiveMesh implements Mesh {
   }
 
   client<C extends grpc.Client>(type: ClientClass<C>, name: string, options: ClientOptions = {}): C {
-    return makeClient(type, options, {
-      target: targetOf(callee(name)),
-      channelOptions: { [MESH_OPTION]: this.#agent.id },
-      interceptor: this.interceptor(name),
-    });
+    const { credentials = this.#insecure } = options;
+    const elsewhere = this.#elsewhere.with(credentials);
+    return makeClient(
+      type,
+      { ...options, credentials },
+      {
+        target: targetOf(callee(name)),
+        channelOptions: { [MESH_OPTION]: this.#agent.id },
+        interceptor: this.#guarded(name, { service: serviceOf(type), elsewhere }),
+      },
+    );
   }
 
-  interceptor(name: string): grpc.Interceptor {
-    this.#agent.learn(callee(name));
-    const guarded = createInterceptor(this.#agent.targets, name);
+  interceptor(name: string, { service }: InterceptorOptions = {}): grpc.Interceptor {
+    return this.#guarded(callee(name), { service });
+  }
+
+  #guarded(name: string, settings: InterceptorSettings): grpc.Interceptor {
+    this.#agent.learn(name);
+    const guarded = createInterceptor(this.#agent.targets, name, settings);
     return (options, nextCall) =>
       this.#closed ? refusedCall(closedError(name)) : guarded(options, nextCall);
   }
 
-  guard<T>(name: string, fn: GuardedFunction<T>, options?: GuardOptions): Promise<T> {
+  fallback(name: string, handler: FallbackHandler): () => void {
+    return this.#agent.targets.handlers.set(name, handler);
+  }
+
+  serverInterceptor(): grpc.ServerInterceptor {
+    this.#agent.learn(SELF);
+    const inbound = createServerInterceptor(this.#agent.targets);
+    return (method, call) => (this.#closed ? passed(call) : inbound(method, call));
+  }
+
+  guard<T>(name: string, fn: GuardedFunction<T>, options?: GuardOptions<T>): Promise<T> {
     if (typeof fn !== 'function')
       return Promise.reject(notCallable(`guard: what to run for ${String(name)}`, fn));
     if (this.#closed) return Promise.reject(closedError(name));
     return guard(this.#agent.targets, name, fn, options);
+  }
+
+  fetch(service: string, path: string, init?: FetchInit): Promise<Response> {
+    return this.#http.fetch(service, path, init);
+  }
+
+  dispatcher(service: string): Dispatcher {
+    this.#agent.learn(callee(service));
+    return this.#http.dispatcher(service);
   }
 
   circuit(name: string, method?: string): CircuitInfo {
@@ -67,8 +117,17 @@ export class LiveMesh implements Mesh {
     return this.#agent.targets.circuit(name, method?.replace(/^\//, ''));
   }
 
+  dim(feature: string): boolean {
+    checkFeature(feature);
+    return this.#agent.runs(feature);
+  }
+
   status(): MeshStatus {
     return this.#agent.status();
+  }
+
+  stats(): MeshStats {
+    return this.#agent.stats();
   }
 
   on<N extends keyof MeshEvents>(event: N, listener: (event: MeshEvents[N]) => unknown): () => void {
@@ -76,12 +135,9 @@ export class LiveMesh implements Mesh {
     return this.#agent.on(event, listener);
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#closed = true;
-    return this.#agent.close();
+    this.#elsewhere.close();
+    await Promise.all([this.#http.close(), this.#agent.close()]);
   }
-}
-
-function closedError(target: string): MeshError {
-  return new MeshError('mesh_closed', 'the mesh was closed before this call: close it last', { target });
 }

@@ -42,13 +42,26 @@ function addressOf(port: number, address: string | undefined): string {
   throw invalid(`register: address is ${JSON.stringify(address)}: give a host, an IP address, or host:port`);
 }
 
-const events: readonly unknown[] = ['circuit', 'policy', 'connection'] satisfies (keyof MeshEvents)[];
+const events: readonly unknown[] = [
+  'circuit',
+  'policy',
+  'connection',
+  'brownout',
+  'decision',
+] satisfies (keyof MeshEvents)[];
 
 /** Throws `invalid_configuration` for an event that never happens, or a listener that can't be called. */
 export function checkListener(event: unknown, listener: unknown): void {
   if (!events.includes(event))
     throw invalid(`on: there is no event ${String(event)}: use ${events.join(', ')}`);
   if (typeof listener !== 'function') throw notCallable(`on: the listener of ${String(event)}`, listener);
+}
+
+/** Throws `invalid_configuration` for what is no name at all; a name that nobody has set a level for is an ordinary one. */
+export function checkFeature(feature: unknown): void {
+  if (typeof feature === 'string' && feature !== '') return;
+  const given = feature === '' ? 'empty' : `of type ${typeof feature}`;
+  throw invalid(`dim: the feature is ${given}: give its name, for example "recommendations"`);
 }
 
 /** Of what should be called and can't be. */

@@ -4,10 +4,21 @@
  * client dials the callee's name as an ordinary address.
  */
 import type * as grpc from '@grpc/grpc-js';
+import type { Dispatcher } from 'undici';
 import type { GuardContext, GuardedFunction, GuardOptions } from '../agent/guarded-function.js';
-import { makeClient } from './clients.js';
-import { callee, placeOf } from './names.js';
-import type { CircuitInfo, ClientClass, ClientOptions, Mesh, MeshStatus, RegisterOptions } from './types.js';
+import { checkPath, type FetchInit } from '../agent/http/fetch-call.js';
+import { loadUndici } from '../agent/http/pool.js';
+import { makeClient, passed } from './clients.js';
+import { callee, checkFeature, placeOf } from './names.js';
+import type {
+  CircuitInfo,
+  ClientClass,
+  ClientOptions,
+  Mesh,
+  MeshStats,
+  MeshStatus,
+  RegisterOptions,
+} from './types.js';
 
 const open: CircuitInfo = { id: '', state: 'disabled', epoch: 0, retryAfterMs: 0 };
 
@@ -33,13 +44,37 @@ export class PassThroughMesh implements Mesh {
     return (options, nextCall) => nextCall(options) as unknown as grpc.InterceptingCall;
   }
 
-  async guard<T>(_name: string, fn: GuardedFunction<T>, options?: GuardOptions): Promise<T> {
+  fallback(): () => void {
+    return () => {};
+  }
+
+  serverInterceptor(): grpc.ServerInterceptor {
+    return (_method, call) => passed(call);
+  }
+
+  async guard<T>(_name: string, fn: GuardedFunction<T>, options?: GuardOptions<T>): Promise<T> {
     options?.signal?.throwIfAborted();
     return fn(new Unlimited(options?.signal));
   }
 
+  async fetch(service: string, path: string, init: FetchInit = {}): Promise<Response> {
+    checkPath(path);
+    const { key: _key, criticality: _criticality, fallback: _fallback, signal, ...request } = init;
+    return globalThis.fetch(`http://${callee(service)}${path}`, { ...request, signal: signal ?? null });
+  }
+
+  dispatcher(service: string): Dispatcher {
+    callee(service);
+    return loadUndici().getGlobalDispatcher();
+  }
+
   circuit(): CircuitInfo {
     return open;
+  }
+
+  dim(feature: string): boolean {
+    checkFeature(feature);
+    return true;
   }
 
   status(): MeshStatus {
@@ -60,8 +95,13 @@ export class PassThroughMesh implements Mesh {
       instances: {},
       registered: undefined,
       circuits: [],
+      brownout: { level: 0, reason: '', ttlMs: undefined, off: [] },
       snapshot: undefined,
     };
+  }
+
+  stats(): MeshStats {
+    return {};
   }
 
   on(): () => void {

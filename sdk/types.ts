@@ -3,9 +3,13 @@
  * mesh that enforces and the one that lets everything pass both keep to it.
  */
 import type * as grpc from '@grpc/grpc-js';
+import type { Dispatcher } from 'undici';
 import type { AgentEvents, AgentStatus } from '../agent/events.js';
+import type { FallbackHandler } from '../agent/fallback-handlers.js';
 import type { GuardedFunction, GuardOptions } from '../agent/guarded-function.js';
+import type { FetchInit } from '../agent/http/fetch-call.js';
 import type { Logger } from '../agent/logger.js';
+import type { MeshStats } from '../agent/stats.js';
 import type { CircuitView } from '../agent/targets.js';
 
 export interface TlsOptions {
@@ -56,7 +60,7 @@ export interface RegisterOptions {
   readonly address?: string | undefined;
   /** Default: the version given to `connect`. */
   readonly version?: string | undefined;
-  /** Clients of `mesh.client` use instances that speak gRPC only. Default `grpc`. */
+  /** Clients of `mesh.client` go to instances that speak gRPC, `mesh.fetch` to those that speak HTTP. Default `grpc`. */
   readonly protocol?: 'grpc' | 'http' | undefined;
 }
 
@@ -74,10 +78,16 @@ export interface ClientOptions {
   readonly options?: Partial<grpc.ClientOptions> | undefined;
 }
 
+export interface InterceptorOptions {
+  /** The methods of the service, with the types of their messages, as generated clients have them in their `service`. */
+  readonly service?: grpc.ServiceDefinition | undefined;
+}
+
 /** Shape of each event, by name. */
 export type MeshEvents = AgentEvents;
 export type MeshStatus = AgentStatus;
 export type CircuitInfo = CircuitView;
+export type { MeshStats };
 
 export interface Mesh {
   /** Name of this service. */
@@ -103,17 +113,52 @@ export interface Mesh {
 
   /**
    * The policies of a callee for a client that finds its servers by itself. Interceptors given to a single call replace those
-   * of the client, this one included.
+   * of the client, this one included. Two kinds of fallbacks need more than an interceptor knows: `static` needs the types of the
+   * messages, given as `service` (a generated client's `InventoryClient.service`), and `target` needs `client` above.
    * @throws MeshError `invalid_configuration`: a name that no service can have.
    */
-  interceptor(name: string): grpc.Interceptor;
+  interceptor(name: string, options?: InterceptorOptions): grpc.Interceptor;
+
+  /**
+   * Names a function that policies may fall back to (`fallback: [{ handler: lastKnownPrices }]`). It is told what failed and
+   * answers the response (a message of the method's type, or what the guarded function would have returned), or a promise of it;
+   * nothing, or a throw, passes on to the policy's next fallback. A second one of a name replaces the first. Answers the way to
+   * take it back.
+   * @throws MeshError `invalid_configuration`: no name, no function, or more than 1,000 names.
+   */
+  fallback(name: string, handler: FallbackHandler): () => void;
+
+  /**
+   * The policies of the callee `self` for calls into this service, and what those calls carry (deadline, criticality, trace) for
+   * the calls that their handlers make: `new grpc.Server({ interceptors: [mesh.serverInterceptor()] })`. Of the policies `bulkhead`
+   * and `rateLimit` are enforced; `match.from` is this service, as everywhere. A call that is turned away, or whose deadline is
+   * over, reaches no handler; it ends RESOURCE_EXHAUSTED or DEADLINE_EXCEEDED with metadata `switchgear-reject`, which callers
+   * with Switchgear don't hold against this service. Interceptors before it in the list see such calls, those after it see of them
+   * the start and the end. Once the mesh is closed everything passes.
+   */
+  serverInterceptor(): grpc.ServerInterceptor;
 
   /**
    * Runs anything that can fail (a query, a request) under the policies of `name`. Rejects with what `fn` throws; with a
    * MeshError (`circuit_open`, `bulkhead_full`, `bulkhead_timeout`, `deadline_exceeded`, `mesh_closed`) where a policy ends or
    * refuses it; with `signal.reason` once the given signal aborts.
    */
-  guard<T>(name: string, fn: GuardedFunction<T>, options?: GuardOptions): Promise<T>;
+  guard<T>(name: string, fn: GuardedFunction<T>, options?: GuardOptions<T>): Promise<T>;
+
+  /**
+   * Node's own `fetch`, to the live HTTP instances of a service in turn and under its policies. `path` begins with `/`. A failed
+   * status resolves to its Response, as it does for `fetch`, after what retries the policy has. Rejects with a MeshError (as
+   * `guard` does; `no_instances`; `invalid_configuration` for a path that is none), with `init.signal.reason`, or with what
+   * `fetch` rejects with. The response's body belongs to the call: it holds the slot in the bulkhead until it has ended.
+   */
+  fetch(service: string, path: string, init?: FetchInit): Promise<Response>;
+
+  /**
+   * The same as a Dispatcher of undici's, for `undici.request`, Node's `fetch` and what is built on them. The host in the URL of
+   * a request doesn't matter: it goes to an instance of the service, as one call. Its connections end with the mesh.
+   * @throws MeshError `invalid_configuration`: a name that no service can have.
+   */
+  dispatcher(service: string): Dispatcher;
 
   /**
    * The circuit of a callee, or of one of its methods (`shop.v1.Inventory/Reserve`) where the policy says `per: method`.
@@ -121,13 +166,28 @@ export interface Mesh {
    */
   circuit(name: string, method?: string): CircuitInfo;
 
+  /**
+   * Whether an optional feature (`recommendations`) should run: true unless the mesh is browned out to the level that switches
+   * it off, which is 2 for a feature that nobody has named. Cheap enough to ask for each request; ask anew each time.
+   * @throws MeshError `invalid_configuration`: no name, or an empty one.
+   */
+  dim(feature: string): boolean;
+
   /** How this mesh is, at this moment. */
   status(): MeshStatus;
 
   /**
+   * What became of the calls so far, by callee and method, for a person to look at: outcomes, rejections, retries and fallbacks,
+   * the policies in force, and what each revision of them did. Empty until something was called. For machines there are metrics.
+   */
+  stats(): MeshStats;
+
+  /**
    * Calls `listener` after each event, never within a decision; answers the way to leave. What a listener throws is logged.
    * `circuit`: one changed its state. `policy`: policies came, changed, went or were refused. `connection`: the stream to the
-   * control plane came about or ended.
+   * control plane came about or ended. `brownout`: the level of optional features, or the reason for it, is another. `decision`: a
+   * policy rejected, ended, tried again or answered a call (or, in shadow, would have), with the revision that did it. There may be
+   * as many of those as there are calls.
    */
   on<N extends keyof MeshEvents>(event: N, listener: (event: MeshEvents[N]) => unknown): () => void;
 

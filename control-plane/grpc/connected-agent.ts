@@ -12,10 +12,12 @@ import type { AgentRow } from '../ports.js';
 import { instanceOf } from '../registry/instance.js';
 import type { LeaseAnswer } from '../registry/leases.js';
 import type { DeltaBody } from './bodies.js';
+import { BrownoutFeed } from './brownout-feed.js';
 import { EndpointFeed } from './endpoint-feed.js';
 import type { Group, Member } from './group.js';
 import type { EndReason } from './metrics.js';
 import type { Outlet } from './outlet.js';
+import { RateLane } from './rate-lane.js';
 import { Reports } from './reports.js';
 import { heartbeatMs, type Room, silentAfterMs, slowAfterMs } from './room.js';
 
@@ -45,6 +47,8 @@ export class ConnectedAgent implements Member {
   readonly #connectedAtMs: number;
   #heardAtMs: number;
   readonly #endpoints: EndpointFeed;
+  readonly #brownout: BrownoutFeed;
+  readonly #rates: RateLane;
   /** The dataset of the last push; undefined: there was none. */
   #dataset: string | undefined;
   #left = false;
@@ -66,6 +70,8 @@ export class ConnectedAgent implements Member {
     this.#group = room.fanOut.join(hello.service, this);
     this.#use(hello.callees);
     this.#endpoints = new EndpointFeed(this.#group, room.fanOut.endpoints);
+    this.#brownout = new BrownoutFeed(room.brownout, hello.protocol.minor);
+    this.#rates = new RateLane(this, line.outlet, room);
   }
 
   get callees(): ReadonlySet<string> {
@@ -81,8 +87,9 @@ export class ConnectedAgent implements Member {
     const now = this.#room.clock.now();
     this.#heardAtMs = now;
     if (message.message === 'ack') this.#ack(message.ack, now);
-    else if (message.message === 'report') this.reports.take(message.report, now);
-    else if (message.message === 'subscribe') this.#use(message.subscribe.callees);
+    else if (message.message === 'report') {
+      if (this.reports.take(message.report, now)) this.#rates.hear(message.report.rates, now);
+    } else if (message.message === 'subscribe') this.#use(message.subscribe.callees);
     else if (message.message === 'lease') this.#lease(message.lease);
   }
 
@@ -102,15 +109,20 @@ export class ConnectedAgent implements Member {
     const { mirror } = this.#room;
     // A replica that has not seen the store yet knows nothing, which is not the same as knowing that there is nothing.
     const untilMs = mirror.dataset === '' ? undefined : this.#writeNews(now);
+    this.#rates.write(now);
     if (this.#line.outlet.quietMs(now) >= heartbeatMs)
       this.#line.outlet.write({ message: 'heartbeat', heartbeat: {} });
     return untilMs;
   }
 
-  /** The stream is gone or given up: nothing here is renewed or written any more. The lease lives on until it lapses. */
-  leave(): void {
+  /**
+   * The stream is gone or given up: nothing here is renewed or written any more. The lease lives on until it lapses. `over`: the
+   * agent itself has ended it in good order.
+   */
+  leave(over: boolean): void {
     if (this.#left) return;
     this.#left = true;
+    this.#rates.leave(over);
     const { fanOut, leases, events, clock } = this.#room;
     fanOut.leave(this.hello.service, this);
     leases.drop(this.hello.agent, this.hello.boot);
@@ -168,6 +180,8 @@ export class ConnectedAgent implements Member {
   }
 
   #writeNews(now: number): number | undefined {
+    // First, since it is small and there is an overload.
+    this.#brownout.write(this.#line.outlet);
     const policiesAtMs = this.#writePolicies(now);
     // No list of a dataset before its name: an agent takes an empty one for a registry that fills only if it knows of the change.
     if (this.#dataset !== undefined && this.#dataset !== this.#room.mirror.dataset) return policiesAtMs;

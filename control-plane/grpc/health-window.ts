@@ -7,33 +7,36 @@ import type { ServiceHealth } from '../ports.js';
 const BUCKETS = 10;
 const BUCKET_MS = 1000;
 const CALLEES_MAX = 10_000;
+/** Counts of a bucket. */
+const FIELDS = 4;
 
 class Window {
-  /** calls, failed, rejected of each bucket. */
-  readonly #counts = new Float64Array(BUCKETS * 3);
+  /** calls, failed, slow, rejected of each bucket. */
+  readonly #counts = new Float64Array(BUCKETS * FIELDS);
   #bucket: number;
 
   constructor(bucket: number) {
     this.#bucket = bucket;
   }
 
-  add(bucket: number, calls: number, failed: number, rejected: number): void {
+  add(bucket: number, { calls, failed, slow, rejected }: ServiceHealth): void {
     this.#advance(bucket);
-    const at = (this.#bucket % BUCKETS) * 3;
+    const at = (this.#bucket % BUCKETS) * FIELDS;
     const counts = this.#counts;
     counts[at] = (counts[at] ?? 0) + calls;
     counts[at + 1] = (counts[at + 1] ?? 0) + failed;
-    counts[at + 2] = (counts[at + 2] ?? 0) + rejected;
+    counts[at + 2] = (counts[at + 2] ?? 0) + slow;
+    counts[at + 3] = (counts[at + 3] ?? 0) + rejected;
   }
 
   sum(bucket: number): ServiceHealth {
     this.#advance(bucket);
-    const sums = [0, 0, 0];
+    const sums = [0, 0, 0, 0];
     this.#counts.forEach((count, at) => {
-      sums[at % 3] = (sums[at % 3] ?? 0) + count;
+      sums[at % FIELDS] = (sums[at % FIELDS] ?? 0) + count;
     });
-    const [calls = 0, failed = 0, rejected = 0] = sums;
-    return { calls, failed, rejected };
+    const [calls = 0, failed = 0, slow = 0, rejected = 0] = sums;
+    return { calls, failed, slow, rejected };
   }
 
   idle(bucket: number): boolean {
@@ -43,17 +46,23 @@ class Window {
   #advance(bucket: number): void {
     const steps = Math.min(BUCKETS, bucket - this.#bucket);
     for (let step = 1; step <= steps; step++) {
-      const at = ((this.#bucket + step) % BUCKETS) * 3;
-      this.#counts.fill(0, at, at + 3);
+      const at = ((this.#bucket + step) % BUCKETS) * FIELDS;
+      this.#counts.fill(0, at, at + FIELDS);
     }
     if (steps > 0) this.#bucket = bucket;
   }
 }
 
+const none: ServiceHealth = { calls: 0, failed: 0, slow: 0, rejected: 0 };
+
 export class HealthWindow {
   readonly #windows = new Map<string, Window>();
 
-  record(callee: string, seen: { ok: number; failed: number; rejected: number }, now: number): void {
+  record(
+    callee: string,
+    seen: { ok: number; failed: number; slow: number; rejected: number },
+    now: number,
+  ): void {
     const bucket = Math.floor(now / BUCKET_MS);
     let window = this.#windows.get(callee);
     if (!window) {
@@ -62,13 +71,12 @@ export class HealthWindow {
       window = new Window(bucket);
       this.#windows.set(callee, window);
     }
-    window.add(bucket, seen.ok + seen.failed, seen.failed, seen.rejected);
+    const { ok, failed, slow, rejected } = seen;
+    window.add(bucket, { calls: ok + failed, failed, slow, rejected });
   }
 
   of(callee: string, now: number): ServiceHealth {
-    return (
-      this.#windows.get(callee)?.sum(Math.floor(now / BUCKET_MS)) ?? { calls: 0, failed: 0, rejected: 0 }
-    );
+    return this.#windows.get(callee)?.sum(Math.floor(now / BUCKET_MS)) ?? none;
   }
 
   /** Of all callees that were called. */

@@ -2,8 +2,11 @@
  * What the streams count. A plain interface, so that this room knows nothing of Prometheus; nobody has to listen.
  */
 
-/** Sayings of agents that have no effect: an Ack for no push, a report out of order or beyond the bounds. */
-export type Ignored = 'ack' | 'report' | 'circuit' | 'callee';
+/**
+ * Sayings of agents that have no effect: an Ack for no push, a report out of order or beyond the bounds, a latency that is no
+ * histogram, demand under a limit that no policy in force has.
+ */
+export type Ignored = 'ack' | 'report' | 'circuit' | 'callee' | 'latency' | 'rate';
 
 export interface GrpcMetrics {
   /** One delta of `bytes` was written to one stream. */
@@ -15,6 +18,8 @@ export interface GrpcMetrics {
   /** A stream ended or was not let in; the reason is one of `endReasons`. */
   streamEnd(reason: EndReason): void;
   ignored(what: Ignored): void;
+  /** Limits of the whole mesh that agents of this replica use, and what it grants of them, in tokens per second. */
+  rates(limits: number, grantedPerSecond: number): void;
 }
 
 /** Why streams end: a closed set, each a label of a counter. */
@@ -36,4 +41,11 @@ export const endReasons = [
 ] as const;
 export type EndReason = (typeof endReasons)[number];
 
-export const noMetrics: GrpcMetrics = { push() {}, ack() {}, refusal() {}, streamEnd() {}, ignored() {} };
+export const noMetrics: GrpcMetrics = {
+  push() {},
+  ack() {},
+  refusal() {},
+  streamEnd() {},
+  ignored() {},
+  rates() {},
+};

@@ -71,7 +71,13 @@ export class Others {
     this.#timer.cancel();
     await this.#round;
     const { store, replica } = this.#options;
-    const body = encodeSummary({ replica, agents: [], circuits: [], health: new Map() });
+    const body = encodeSummary({
+      replica,
+      agents: [],
+      circuits: [],
+      health: new Map(),
+      latencies: new Map(),
+    });
     await store.publishSummary({ replica, body }, TTL_MS).catch(() => {});
   }
 

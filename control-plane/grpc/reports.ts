@@ -20,17 +20,20 @@ export class Reports {
     this.#room = room;
   }
 
-  take({ seq, cells, circuits }: Report, now: number): void {
-    const { metrics, events, health, mirror } = this.#room;
+  /** False: it is none of the next ones, and was left out. */
+  take({ seq, cells, circuits }: Report, now: number): boolean {
+    const { metrics, events, health, latencies, mirror } = this.#room;
     if (seq <= this.#seq) {
       metrics.ignored('report');
-      return;
+      return false;
     }
     const whole = this.#seq < 0;
     this.#seq = seq;
     for (const cell of cells)
-      if (cell.ok < COUNT_MAX && cell.failed < COUNT_MAX && cell.rejected < COUNT_MAX)
+      if (Math.max(cell.ok, cell.failed, cell.slow, cell.rejected) < COUNT_MAX) {
         health.record(cell.callee, cell, now);
+        if (!latencies.record(cell.callee, cell.latency, now)) metrics.ignored('latency');
+      }
     // Of a policy that is newer than what we have seen, we can't say that nobody has it.
     const { changes, ignored } = this.circuits.report(circuits, {
       whole,
@@ -40,5 +43,6 @@ export class Reports {
     for (let count = 0; count < ignored; count++) metrics.ignored('circuit');
     for (const change of changes) events.circuit(change);
     if (cells.length + circuits.length > 0) events.changed();
+    return true;
   }
 }

@@ -3,11 +3,14 @@
  */
 import type { Clock } from '../../core/clock.js';
 import type { Mirror } from '../ports.js';
+import type { Rates } from '../rates/rates.js';
 import type { Learner } from '../registry/learner.js';
 import type { Leases } from '../registry/leases.js';
 import type { Logger } from '../telemetry/logger.js';
+import type { BrownoutBodies } from './brownout-feed.js';
 import type { FanOut } from './fan-out.js';
 import type { HealthWindow } from './health-window.js';
+import type { LatencyWindow } from './latency-window.js';
 import type { GrpcMetrics } from './metrics.js';
 import type { Pump } from './pump.js';
 import type { RosterEvents } from './roster-events.js';
@@ -24,7 +27,11 @@ export interface Room {
   readonly leases: Leases;
   readonly learner: Learner;
   readonly health: HealthWindow;
+  readonly latencies: LatencyWindow;
   readonly events: RosterEvents;
+  readonly rates: Rates;
+  /** Undefined: agents are told of none. */
+  readonly brownout: BrownoutBodies | undefined;
 }
 
 /** Both ends say something at least this often. */

@@ -7,6 +7,7 @@ import type { PolicyRevision } from '../../core/policy/model.js';
 import { concerns, type Target } from '../../core/sync/interest.js';
 import type { AgentRow, CircuitRow, PolicyStatus, Roster, ServiceHealth } from '../ports.js';
 import type { HealthWindow } from './health-window.js';
+import type { LatencyWindow } from './latency-window.js';
 import type { Others } from './others.js';
 import type { AgentListener, CircuitListener, RosterEvents } from './roster-events.js';
 import type { Streams } from './streams.js';
@@ -15,11 +16,12 @@ export interface RosterParts {
   readonly streams: Streams;
   readonly others: Others;
   readonly health: HealthWindow;
+  readonly latencies: LatencyWindow;
   readonly events: RosterEvents;
   readonly clock: Clock;
 }
 
-export function createRoster({ streams, others, health, events, clock }: RosterParts): Roster {
+export function createRoster({ streams, others, health, latencies, events, clock }: RosterParts): Roster {
   const rows = (): AgentRow[] => {
     const now = clock.now();
     const found = new Map<string, AgentRow>();
@@ -56,6 +58,14 @@ export function createRoster({ streams, others, health, events, clock }: RosterP
     health(service) {
       const sum = { ...health.of(service, clock.now()) };
       for (const { view } of others.views()) add(sum, view.health.get(service));
+      return sum;
+    },
+    latency(service) {
+      const sum = latencies.of(service, clock.now());
+      for (const { view } of others.views()) {
+        const there = view.latencies.get(service);
+        if (there) sum.merge(there);
+      }
       return sum;
     },
     on,
@@ -102,10 +112,11 @@ function latest(rows: readonly CircuitRow[]): readonly CircuitRow[] {
 }
 
 function add(
-  sum: { calls: number; failed: number; rejected: number },
+  sum: { calls: number; failed: number; slow: number; rejected: number },
   other: ServiceHealth | undefined,
 ): void {
   sum.calls += other?.calls ?? 0;
   sum.failed += other?.failed ?? 0;
+  sum.slow += other?.slow ?? 0;
   sum.rejected += other?.rejected ?? 0;
 }

@@ -10,15 +10,18 @@ import { toControlBytesMax } from '../../proto/bounds.js';
 import type { Wire } from '../../proto/codec.js';
 import { loadWire } from '../../proto/load.js';
 import type { TlsMaterial } from '../auth/tls.js';
-import type { Mirror, Roster } from '../ports.js';
+import type { Brownout, Mirror, Roster } from '../ports.js';
+import { Rates } from '../rates/rates.js';
 import { Learner } from '../registry/learner.js';
 import { Leases } from '../registry/leases.js';
 import type { Store } from '../store/store.js';
 import type { Logger } from '../telemetry/logger.js';
 import { Admission, type AdmissionOptions, defaultAdmission } from './admission.js';
+import { BrownoutBodies } from './brownout-feed.js';
 import { type Authenticate, Entrance } from './entrance.js';
 import { FanOut } from './fan-out.js';
 import { HealthWindow } from './health-window.js';
+import { LatencyWindow } from './latency-window.js';
 import { type Listener, listen } from './listener.js';
 import { type GrpcMetrics, noMetrics } from './metrics.js';
 import { Others } from './others.js';
@@ -45,6 +48,8 @@ export interface GrpcOptions {
   /** Offers `grpc.reflection.v1`. */
   readonly reflection?: boolean | undefined;
   readonly metrics?: GrpcMetrics | undefined;
+  /** Absent: agents are told of none. */
+  readonly brownout?: Brownout | undefined;
   /** How many new streams are let in. */
   readonly admission?: AdmissionOptions | undefined;
 }
@@ -87,6 +92,7 @@ export async function startGrpc(options: GrpcOptions): Promise<GrpcFace> {
       const gone = new Set(changes.filter(({ after }) => !after).map(({ name }) => name));
       if (gone.size > 0) streams.dropCircuits((policy) => gone.has(policy));
     }),
+    ...(options.brownout ? [options.brownout.onVersion(() => streams.wake())] : []),
   ];
   const entrance = new Entrance({
     ...room,
@@ -106,7 +112,7 @@ export async function startGrpc(options: GrpcOptions): Promise<GrpcFace> {
     listener = await listen(server, options.listen, options.tls);
   } catch (error) {
     stop();
-    await room.leases.close();
+    await Promise.all([room.leases.close(), room.rates.close()]);
     throw error;
   }
   others = exchange(options, room, streams);
@@ -133,7 +139,7 @@ async function addReflection(server: Server, wire: Wire): Promise<void> {
 }
 
 function createRoom(options: GrpcOptions, wire: Wire): Room {
-  const { mesh, replica, mirror, store, clock, random, logger, metrics = noMetrics } = options;
+  const { mesh, replica, mirror, store, clock, random, logger, metrics = noMetrics, brownout } = options;
   const pump = new Pump(clock);
   return {
     mesh,
@@ -147,12 +153,15 @@ function createRoom(options: GrpcOptions, wire: Wire): Room {
     leases: new Leases({ store, clock, random, logger }),
     learner: new Learner({ store, clock, logger }),
     health: new HealthWindow(),
+    latencies: new LatencyWindow(mirror),
     events: new RosterEvents(logger),
+    rates: new Rates({ mirror, store, clock, logger, account: `${replica} ${random.hex(4)}`, metrics }),
+    brownout: brownout && new BrownoutBodies({ brownout, encode: wire.encode, clock }),
   };
 }
 
 function exchange({ store }: GrpcOptions, room: Room, streams: Streams): Others {
-  const { clock, logger, replica, health, events } = room;
+  const { clock, logger, replica, health, latencies, events } = room;
   const view = (): ReplicaView => {
     const now = clock.now();
     const agents = [...streams.agents()];
@@ -161,6 +170,7 @@ function exchange({ store }: GrpcOptions, room: Room, streams: Streams): Others 
       agents: agents.map((agent) => ({ row: agent.row(now), boot: agent.hello.boot })),
       circuits: agents.flatMap(({ reports }) => reports.circuits.rows(now)),
       health: health.all(now),
+      latencies: latencies.all(now),
     };
   };
   const read = (views: readonly ReplicaView[]) => {
@@ -196,7 +206,7 @@ function face(parts: {
   const close = async () => {
     await drain();
     stop();
-    await Promise.all([room.leases.close(), others.close()]);
+    await Promise.all([room.leases.close(), room.rates.close(), others.close()]);
     await listener.close();
     server.forceShutdown();
   };

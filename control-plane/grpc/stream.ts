@@ -76,7 +76,7 @@ export class Stream implements Line {
     const agent = this.#state.kind === 'open' ? this.#state.agent : undefined;
     this.#state = { kind: 'ended' };
     this.outlet.end(error);
-    agent?.leave();
+    agent?.leave(reason === 'closed');
     this.#room.metrics.streamEnd(reason);
     this.#room.logger.debug(
       { peer: this.peer, agent: agent?.hello.agent, reason, error: error?.message },

@@ -85,6 +85,11 @@ export class Streams implements Door {
     if (present && present.hello.boot < boot) present.end('replaced', duplicate(agent));
   }
 
+  /** There is something to tell to all of them. */
+  wake(): void {
+    for (const agent of this.#agents.values()) this.#room.pump.wake(agent);
+  }
+
   /** Policies are gone, and their circuits with them. */
   dropCircuits(gone: (policy: string) => boolean): void {
     for (const agent of this.#agents.values()) agent.reports.circuits.drop(gone);

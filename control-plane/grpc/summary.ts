@@ -3,6 +3,7 @@
  * tuples. It is read back with suspicion, since it has been in a store that others can write to: what doesn't fit is dropped,
  * never thrown.
  */
+import { LatencyHistogram } from '../../core/resilience/latency.js';
 import type { AgentRow, CircuitRow, ServiceHealth } from '../ports.js';
 
 /** An agent and the boot of its process. */
@@ -17,12 +18,15 @@ export interface ReplicaView {
   /** Those that are not closed, at most `CIRCUITS_MAX`. */
   readonly circuits: readonly CircuitRow[];
   readonly health: ReadonlyMap<string, ServiceHealth>;
+  /** Of the callees that brownout rules ask for, at most `LATENCIES_MAX`; each takes up to 700 characters. */
+  readonly latencies: ReadonlyMap<string, LatencyHistogram>;
 }
 
 const FORMAT = 1;
 const CIRCUITS_MAX = 5000;
+const LATENCIES_MAX = 100;
 
-export function encodeSummary({ replica, agents, circuits, health }: ReplicaView): string {
+export function encodeSummary({ replica, agents, circuits, health, latencies }: ReplicaView): string {
   const lists = new Interner();
   const rows = agents.map(({ row, boot }) => [
     row.service,
@@ -58,11 +62,12 @@ export function encodeSummary({ replica, agents, circuits, health }: ReplicaView
       Math.round(row.ageMs),
       row.id,
     ]);
-  const calls = [...health].map(([service, { calls, failed, rejected }]) => [
+  const calls = [...health].map(([service, { calls, failed, slow, rejected }]) => [
     service,
     calls,
     failed,
     rejected,
+    slow,
   ]);
   return JSON.stringify({
     format: FORMAT,
@@ -71,6 +76,9 @@ export function encodeSummary({ replica, agents, circuits, health }: ReplicaView
     agents: rows,
     circuits: open,
     health: calls,
+    latencies: [...latencies]
+      .slice(0, LATENCIES_MAX)
+      .map(([service, histogram]) => [service, Buffer.from(histogram.encode()).toString('base64')]),
   });
 }
 
@@ -91,6 +99,12 @@ export function decodeSummary(body: string): ReplicaView | undefined {
     agents: list(summary.agents).map((row) => agentOf(list(row), lists, replica)),
     circuits: list(summary.circuits).map((row) => circuitOf(list(row))),
     health: new Map(list(summary.health).map((row) => healthOf(list(row)))),
+    // A replica of an earlier release says nothing of them.
+    latencies: new Map(
+      list(summary.latencies)
+        .slice(0, LATENCIES_MAX)
+        .flatMap((row) => latencyOf(list(row))),
+    ),
   };
 }
 
@@ -163,8 +177,14 @@ function circuitOf(row: readonly unknown[]): CircuitRow {
   };
 }
 
-function healthOf([service, calls, failed, rejected]: readonly unknown[]): [string, ServiceHealth] {
-  return [text(service), { calls: number(calls), failed: number(failed), rejected: number(rejected) }];
+function healthOf([service, calls, failed, rejected, slow]: readonly unknown[]): [string, ServiceHealth] {
+  const counts = { calls: number(calls), failed: number(failed), slow: number(slow) };
+  return [text(service), { ...counts, rejected: number(rejected) }];
+}
+
+function latencyOf([service, encoded]: readonly unknown[]): [string, LatencyHistogram][] {
+  const histogram = LatencyHistogram.decode(Buffer.from(text(encoded), 'base64'));
+  return histogram ? [[text(service), histogram]] : [];
 }
 
 const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);

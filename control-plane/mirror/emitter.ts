@@ -12,6 +12,7 @@ export class MirrorEmitter {
   readonly #logger: Logger;
   readonly #listeners: Listeners = {
     policies: new Set(),
+    brownout: new Set(),
     reset: new Set(),
     instances: new Set(),
     interest: new Set(),

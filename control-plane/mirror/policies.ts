@@ -5,6 +5,7 @@
  */
 import type { Issue } from '../../core/errors.js';
 import type { PolicyRevision } from '../../core/policy/model.js';
+import { isReserved } from '../../core/policy/names.js';
 import { parseDocument } from '../../core/policy/parse.js';
 import type { PolicyChange } from '../ports.js';
 import type { LogEntry, Snapshot, StoredDocument } from '../store/store.js';
@@ -74,6 +75,7 @@ export class MirroredPolicies {
       if (revision <= this.revision) continue;
       this.revision = revision;
       this.#lost.delete(name);
+      if (isReserved(name)) continue;
       const before = this.#byName.get(name);
       const after = document === null ? undefined : this.#read({ name, revision, document });
       if (document === null) this.#unreadable.delete(name);
@@ -95,6 +97,7 @@ export class MirroredPolicies {
     let changed = this.dataset !== snapshot.dataset || this.revision !== snapshot.head;
     const gone = new Set(this.#byName.keys());
     for (const stored of snapshot.documents) {
+      if (isReserved(stored.name)) continue;
       const before = this.#byName.get(stored.name);
       gone.delete(stored.name);
       if (before?.revision === stored.revision && before.policy.document === stored.document) continue;

@@ -5,9 +5,10 @@
  */
 import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import { MeshError, messageOf } from '../../core/errors.js';
+import { type Issue, MeshError, messageOf } from '../../core/errors.js';
 import type { Policy } from '../../core/policy/model.js';
 import { type Form, type ReadOptions, readPolicies } from '../documents.js';
+import { repeatedKeys } from '../json-text.js';
 import { readYaml } from '../yaml-text.js';
 import type { App } from './context.js';
 import { read, summaryOf } from './parameters.js';
@@ -54,6 +55,19 @@ export function readBodyPolicy(request: FastifyRequest, name: string): Policy {
 export function readBodyFields<S extends z.ZodObject>(request: FastifyRequest, schema: S): z.output<S> {
   const { form, text } = textOf(request);
   return read(schema, form === 'json' ? parseJson(text) : parseYaml(text), '');
+}
+
+/** A body that is a document and no policy, by its own parser. Throws `invalid_request` (no text) and `invalid_policy` with all issues. */
+export function readBodyDocument<R extends { readonly ok: boolean; readonly issues?: readonly Issue[] }>(
+  request: FastifyRequest,
+  parse: (value: unknown) => R,
+): Extract<R, { readonly ok: true }> {
+  const { form, text } = textOf(request);
+  const value = form === 'json' ? parseJson(text) : parseYaml(text);
+  const result = parse(value);
+  const issues = [...(form === 'json' ? repeatedKeys(text) : []), ...(result.issues ?? [])];
+  if (!result.ok || issues.length > 0) throw new MeshError('invalid_policy', summaryOf(issues), { issues });
+  return result as Extract<R, { readonly ok: true }>;
 }
 
 function readAll(request: FastifyRequest, options: ReadOptions): readonly Policy[] {

@@ -11,6 +11,7 @@ import { agentRoutes } from './agents.js';
 import { applyRoutes } from './apply.js';
 import { auditRoutes } from './audit.js';
 import { acceptTexts, BODY_SIZE_MAX } from './body.js';
+import { brownoutRoutes } from './brownout.js';
 import { circuitRoutes } from './circuits.js';
 import type { App, RestContext } from './context.js';
 import { eventRoutes } from './events.js';
@@ -52,6 +53,7 @@ export async function buildRest(context: RestContext, tls?: TlsMaterial): Promis
     serviceRoutes,
     agentRoutes,
     circuitRoutes,
+    brownoutRoutes,
     explainRoutes,
     eventRoutes,
     auditRoutes,

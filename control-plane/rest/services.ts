@@ -30,7 +30,7 @@ export const serviceAnswer = z.object({
   service: z.string(),
   instances: z.array(instanceAnswer),
   health: z
-    .object({ calls: z.int(), failed: z.int(), rejected: z.int() })
+    .object({ calls: z.int(), failed: z.int(), slow: z.int(), rejected: z.int() })
     .describe('calls to it over the last 10 s, as its callers report them'),
   callees: z.array(z.string()).describe('names that its instances have used'),
 });

@@ -61,17 +61,27 @@ export interface Change {
 
 /** Writes all or nothing. Throws `revision_conflict` with the present revision, `store_unavailable`. */
 export async function commit(
-  { mirror, random, telemetry }: RestContext,
+  context: RestContext,
   request: FastifyRequest,
   action: 'put' | 'delete' | 'apply' | 'rollback',
   changes: readonly Change[],
+): Promise<WriteResult> {
+  return commitOperations(context, request, action, changes.map(operationOf));
+}
+
+/** The same, of documents that need not be policies. */
+export async function commitOperations(
+  { mirror, random, telemetry }: Pick<RestContext, 'mirror' | 'random' | 'telemetry'>,
+  request: FastifyRequest,
+  action: string,
+  operations: readonly Operation[],
 ): Promise<WriteResult> {
   try {
     const result = await mirror.write({
       requestId: requestIdOf(request, () => random.hex(16)),
       author: request.author,
       action,
-      operations: changes.map(operationOf),
+      operations,
     });
     telemetry.write(action, result.outcomes.some(({ changed }) => changed) ? 'changed' : 'unchanged');
     return result;
@@ -79,7 +89,7 @@ export async function commit(
     const error = toMeshError(thrown);
     const result = { revision_conflict: 'conflict', store_unavailable: 'unavailable' } as const;
     telemetry.write(action, result[error.code as keyof typeof result] ?? 'failed');
-    const [change] = changes;
+    const [change] = operations;
     const key = request.headers['idempotency-key'];
     if (error instanceof RequestIdReused) throw reusedKey(String(key), error);
     if (error instanceof OutcomeUnknown) throw withRemedy(key !== undefined, error);
@@ -164,9 +174,9 @@ async function previewOf(
     throw conflict(name, expected, present?.revision);
   const before = present?.policy;
   const changed = before?.document !== after?.document;
-  const agents = new Set<string>();
-  for (const match of changed ? [before?.match, after?.match] : [])
-    if (match !== undefined) for (const agent of await agentsOf(match)) agents.add(agent);
+  const keeping = changed && after !== undefined ? await agentsOf(after.match) : [];
+  const agents = new Set(keeping);
+  if (changed && before !== undefined) for (const agent of await agentsOf(before.match)) agents.add(agent);
   return {
     dryRun: true,
     policy: name,
@@ -174,7 +184,7 @@ async function previewOf(
     changed,
     changes: changed ? [...diffPolicies(before, after)] : [],
     agents: [...agents].sort(),
-    refusedBy: after === undefined ? [] : refusals(after, [...agents].sort(), able),
+    refusedBy: after === undefined ? [] : refusals(after, [...keeping].sort(), able),
   };
 }
 

@@ -13,7 +13,7 @@ import {
   LEASE_GRACE_MS,
   REGISTRY_EVENTS_MAX,
 } from './limits.js';
-import type { Instance, RegistryEvent, RegistrySnapshot, ReplicaSummary } from './store.js';
+import type { Board, Instance, RegistryEvent, RegistrySnapshot, ReplicaSummary } from './store.js';
 
 interface Lease {
   readonly instance: Instance;
@@ -24,7 +24,10 @@ interface Lease {
 export class LevelRegistry {
   readonly #leases = new Map<string, Lease>();
   readonly #interests = new Map<string, Set<string>>();
-  readonly #summaries = new Map<string, { body: string; deadline: number }>();
+  readonly #boards: { readonly [B in Board]: Map<string, { body: string; deadline: number }> } = {
+    roster: new Map(),
+    rates: new Map(),
+  };
   /** The last events; the number of the first one kept is `#number - #events.length + 1`. */
   readonly #events: RegistryEvent[] = [];
   #number = 0;
@@ -108,16 +111,16 @@ export class LevelRegistry {
     return [{ type: 'put', key: keys.interest(service), value: encode([...known]) }];
   }
 
-  publishSummary({ replica, body }: ReplicaSummary, ttlMs: number, now: number): void {
-    this.summaries(now);
-    this.#summaries.set(replica, { body, deadline: now + ttlMs });
+  publishSummary({ replica, body }: ReplicaSummary, ttlMs: number, now: number, board: Board): void {
+    this.summaries(now, board);
+    this.#boards[board].set(replica, { body, deadline: now + ttlMs });
   }
 
   /** Those that still hold; the others are forgotten. */
-  summaries(now: number): ReplicaSummary[] {
-    for (const [replica, { deadline }] of this.#summaries)
-      if (deadline <= now) this.#summaries.delete(replica);
-    return [...this.#summaries].map(([replica, { body }]) => ({ replica, body }));
+  summaries(now: number, board: Board): ReplicaSummary[] {
+    const summaries = this.#boards[board];
+    for (const [replica, { deadline }] of summaries) if (deadline <= now) summaries.delete(replica);
+    return [...summaries].map(([replica, { body }]) => ({ replica, body }));
   }
 
   #end({ id, service }: Instance, reason: 'released' | 'expired'): Change {

@@ -16,6 +16,7 @@ import { checkRequest } from './request.js';
 import { isAuditEntry, isHistoryEntry, isJsonObject, isLogEntry } from './shapes.js';
 import type {
   AuditEntry,
+  Board,
   HistoryEntry,
   Instance,
   RegistrySnapshot,
@@ -173,14 +174,14 @@ class LevelStore implements Store {
     await this.#keep(this.#registry.learn(service, callees));
   }
 
-  async publishSummary(summary: ReplicaSummary, ttlMs: number): Promise<void> {
+  async publishSummary(summary: ReplicaSummary, ttlMs: number, board: Board = 'roster'): Promise<void> {
     this.#assertOpen();
-    this.#registry.publishSummary(summary, ttlMs, this.#clock.now());
+    this.#registry.publishSummary(summary, ttlMs, this.#clock.now(), board);
   }
 
-  async summaries(): Promise<readonly ReplicaSummary[]> {
+  async summaries(board: Board = 'roster'): Promise<readonly ReplicaSummary[]> {
     this.#assertOpen();
-    return this.#registry.summaries(this.#clock.now());
+    return this.#registry.summaries(this.#clock.now(), board);
   }
 
   async settleDataset(seen: { dataset: string; revision: number }): Promise<string> {

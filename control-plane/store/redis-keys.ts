@@ -28,6 +28,9 @@ export const keyTypes = {
   summaries: 'hash',
   /** replica → deadline. */
   freshness: 'zset',
+  /** As those two: what replicas claim of limits of the mesh. */
+  rates: 'hash',
+  'rates-freshness': 'zset',
 } as const;
 
 export type KeyName = keyof typeof keyTypes;

@@ -11,15 +11,26 @@ import {
   LEASE_GRACE_MS,
   REGISTRY_EVENTS_MAX,
 } from './limits.js';
-import type { RedisKeys } from './redis-keys.js';
+import type { KeyName, RedisKeys } from './redis-keys.js';
 import { parseJson } from './redis-read.js';
 import { pairs, texts } from './redis-replies.js';
 import type { ScriptName } from './redis-scripts.js';
 import { isInstance, isRecord, isStrings } from './shapes.js';
-import type { Instance, LeasedInstance, RegistryEvent, RegistrySnapshot, ReplicaSummary } from './store.js';
+import type {
+  Board,
+  Instance,
+  LeasedInstance,
+  RegistryEvent,
+  RegistrySnapshot,
+  ReplicaSummary,
+} from './store.js';
 
 /** Instances in one script: a replica that renews ten thousand leases must not hold Redis up. */
 const LEASES_EACH = 500;
+const boards: { readonly [B in Board]: readonly [bodies: KeyName, deadlines: KeyName] } = {
+  roster: ['summaries', 'freshness'],
+  rates: ['rates', 'rates-freshness'],
+};
 
 type Run = (
   name: ScriptName,
@@ -109,13 +120,13 @@ export class RedisRegistry {
     ]);
   }
 
-  async publishSummary({ replica, body }: ReplicaSummary, ttlMs: number): Promise<void> {
-    const keys = this.#keys.of('summaries', 'freshness');
+  async publishSummary({ replica, body }: ReplicaSummary, ttlMs: number, board: Board): Promise<void> {
+    const keys = this.#keys.of(...boards[board]);
     await this.#run('publish', keys, [replica, body, Math.max(1, Math.round(ttlMs))]);
   }
 
-  async summaries(): Promise<readonly ReplicaSummary[]> {
-    const answer = await this.#run('summaries', this.#keys.of('summaries', 'freshness'), []);
+  async summaries(board: Board): Promise<readonly ReplicaSummary[]> {
+    const answer = await this.#run('summaries', this.#keys.of(...boards[board]), []);
     return pairs(answer).map(([replica, body]) => ({ replica, body }));
   }
 }

@@ -18,6 +18,7 @@ import { RedisWriter } from './redis-writer.js';
 import { checkRequest } from './request.js';
 import type {
   AuditEntry,
+  Board,
   HistoryEntry,
   Instance,
   RegistrySnapshot,
@@ -156,12 +157,12 @@ class RedisStore implements Store {
     return this.#registry.learn(service, callees);
   }
 
-  publishSummary(summary: ReplicaSummary, ttlMs: number): Promise<void> {
-    return this.#registry.publishSummary(summary, ttlMs);
+  publishSummary(summary: ReplicaSummary, ttlMs: number, board: Board = 'roster'): Promise<void> {
+    return this.#registry.publishSummary(summary, ttlMs, board);
   }
 
-  summaries(): Promise<readonly ReplicaSummary[]> {
-    return this.#registry.summaries();
+  summaries(board: Board = 'roster'): Promise<readonly ReplicaSummary[]> {
+    return this.#registry.summaries(board);
   }
 
   async settleDataset(seen: { dataset: string; revision: number }): Promise<string> {

@@ -33,12 +33,16 @@ export function checkRequest({ requestId, operations }: WriteRequest): void {
 export function fingerprint({ action, operations }: WriteRequest): string {
   const text = JSON.stringify([
     action,
-    operations.map((operation) => [
-      operation.kind,
-      operation.name,
-      operation.expected,
-      operation.kind === 'put' ? operation.document : null,
-    ]),
+    operations.map((operation) =>
+      operation.kind === 'put' && operation.intent !== undefined
+        ? [operation.kind, operation.name, operation.intent]
+        : [
+            operation.kind,
+            operation.name,
+            operation.expected,
+            operation.kind === 'put' ? operation.document : null,
+          ],
+    ),
   ]);
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }

@@ -12,7 +12,14 @@ export type Durability = 'memory' | 'fsync' | 'replicated';
 export type Expected = number | null | 'any';
 
 export type Operation =
-  | { readonly kind: 'put'; readonly name: string; readonly document: string; readonly expected: Expected }
+  | {
+      readonly kind: 'put';
+      readonly name: string;
+      readonly document: string;
+      readonly expected: Expected;
+      /** What its writer wants, where the document is made anew at each try: this, and not the document, is what a repeat is known by. */
+      readonly intent?: string;
+    }
   | { readonly kind: 'delete'; readonly name: string; readonly expected: Expected };
 
 export interface WriteRequest {
@@ -146,6 +153,9 @@ export interface RegistrySnapshot {
   readonly faults: readonly Issue[];
 }
 
+/** Where summaries are put up: each board is read by itself. Who is connected; what replicas claim of limits of the mesh. */
+export type Board = 'roster' | 'rates';
+
 /** A replica's account of itself, for the others' answers. Replaced whole, expires after `ttlMs`. */
 export interface ReplicaSummary {
   readonly replica: string;
@@ -186,8 +196,9 @@ export interface Store {
   /** Adds names to a service's interests (at most 1,000 are kept). */
   learn(service: string, callees: readonly string[]): Promise<void>;
 
-  publishSummary(summary: ReplicaSummary, ttlMs: number): Promise<void>;
-  summaries(): Promise<readonly ReplicaSummary[]>;
+  publishSummary(summary: ReplicaSummary, ttlMs: number, board?: Board): Promise<void>;
+  /** Without a board: the roster's. */
+  summaries(board?: Board): Promise<readonly ReplicaSummary[]>;
 
   /** If the data is behind what this replica has seen, gives the dataset a new name; answers the present one. */
   settleDataset(seen: { dataset: string; revision: number }): Promise<string>;

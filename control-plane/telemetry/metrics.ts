@@ -5,7 +5,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { GrpcMetrics } from '../grpc/metrics.js';
-import type { Mirror, Roster } from '../ports.js';
+import type { Brownout, Mirror, Roster } from '../ports.js';
 
 /** What REST tells. */
 export interface RestMetrics {
@@ -16,7 +16,7 @@ export interface RestMetrics {
 
 export interface Telemetry extends GrpcMetrics, RestMetrics {
   /** From here on a scrape asks these for what they hold. */
-  observe(sources: { mirror: Mirror; roster: Roster; eventStreams: () => number }): void;
+  observe(sources: { mirror: Mirror; roster: Roster; brownout: Brownout; eventStreams: () => number }): void;
   /** The text of a scrape, and its content type. */
   scrape(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
@@ -61,6 +61,10 @@ export function createTelemetry(labels: { mesh: string; replica: string }): Tele
     refusal: () => counted.refusals.inc(),
     streamEnd: (reason) => counted.streamEnds.inc({ reason }),
     ignored: (what) => counted.ignored.inc({ what }),
+    rates(limits, grantedPerSecond) {
+      counted.rateLimits.set(limits);
+      counted.rateGranted.set(grantedPerSecond);
+    },
     request(method, route, status, durationMs) {
       const label = METHODS.has(method) ? method : 'other';
       counted.requests.observe({ method: label, route, status }, durationMs / 1000);
@@ -81,6 +85,7 @@ function counters(registry: Registry) {
   const registers = [registry];
   const counter = (name: string, help: string, labelNames: string[] = []) =>
     new Counter({ name: `switchgear_${name}`, help, labelNames, registers });
+  const gauge = (name: string, help: string) => new Gauge({ name: `switchgear_${name}`, help, registers });
   return {
     requests: new Histogram({
       name: 'switchgear_rest_request_duration_seconds',
@@ -99,6 +104,8 @@ function counters(registry: Registry) {
       registers,
     }),
     ignored: counter('ignored_total', 'Sayings of agents that had no effect.', ['what']),
+    rateLimits: gauge('rate_limits', 'Limits of the whole mesh that agents of this replica use.'),
+    rateGranted: gauge('rate_granted_per_second', 'What this replica grants of them, in calls per second.'),
     refusals: counter('refusals_total', 'Policies that agents refused.'),
     streamEnds: counter('stream_ends_total', 'Streams that ended, by reason.', ['reason']),
     eventStreamsCut: counter(
@@ -131,6 +138,11 @@ function gauges(registry: Registry, sources: () => Parameters<Telemetry['observe
     for (const instances of mirror.services().values()) total += instances.length;
     return total;
   });
+  gauge(
+    'brownout_level',
+    'Level at which features are off; 0: all run.',
+    ({ brownout }) => brownout.view().level,
+  );
   gauge('event_streams', 'Readers of /v1/events.', ({ eventStreams }) => eventStreams());
   new Gauge({
     name: 'switchgear_circuits',

@@ -3,7 +3,7 @@
  * filled in. Never refuses anything; that is the schema's work.
  */
 import { defaults, WINDOW_BUCKETS } from './defaults.js';
-import type { CircuitSpec, FallbackSpec, Match, Sections } from './model.js';
+import type { AdmissionSpec, CircuitSpec, FallbackSpec, Match, OutlierSpec, Sections } from './model.js';
 import type { Written } from './schema.js';
 import { parseRate } from './units.js';
 
@@ -15,7 +15,7 @@ export function buildMatch({ to, from, method }: Written['match']): Match {
 }
 
 export function buildSections(spec: WrittenSpec): Sections {
-  const { retry, hedge, circuit, bulkhead, rateLimit, fallback, ...scalars } = spec;
+  const { retry, hedge, circuit, bulkhead, rateLimit, admission, outlier, fallback, ...scalars } = spec;
   return {
     ...scalars,
     ...(retry === undefined ? {} : { retry: retry && buildRetry(retry) }),
@@ -23,6 +23,8 @@ export function buildSections(spec: WrittenSpec): Sections {
     ...(circuit === undefined ? {} : { circuit: circuit && buildCircuit(circuit) }),
     ...(bulkhead === undefined ? {} : { bulkhead: bulkhead && buildBulkhead(bulkhead) }),
     ...(rateLimit === undefined ? {} : { rateLimit: rateLimit && buildRateLimit(rateLimit) }),
+    ...(admission === undefined ? {} : { admission: admission && buildAdmission(admission) }),
+    ...(outlier === undefined ? {} : { outlier: outlier && buildOutlier(outlier) }),
     ...(fallback === undefined ? {} : { fallback: fallback?.map(buildFallback) ?? null }),
   };
 }
@@ -54,8 +56,16 @@ function buildBulkhead({ queueTimeout, ...same }: Present<'bulkhead'>) {
   return { ...same, ...(queueTimeout === undefined ? {} : { queueTimeoutMs: queueTimeout }) };
 }
 
-function buildRateLimit({ rate, per, burst, scope }: Present<'rateLimit'>) {
-  return { rate, perMs: per, burst: burst ?? rate, scope };
+function buildRateLimit({ per, burst, ...same }: Present<'rateLimit'>) {
+  return { ...same, perMs: per, burst: burst ?? same.rate };
+}
+
+function buildAdmission({ window, ...same }: Present<'admission'>): AdmissionSpec {
+  return { ...same, windowMs: window };
+}
+
+function buildOutlier({ interval, ejectFor, maxEjectFor, ...same }: Present<'outlier'>): OutlierSpec {
+  return { ...same, intervalMs: interval, ejectForMs: ejectFor, maxEjectForMs: maxEjectFor };
 }
 
 function buildFallback(entry: Present<'fallback'>[number]): FallbackSpec {

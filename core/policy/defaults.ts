@@ -23,10 +23,20 @@ export const defaults = {
       rampStep: '2s',
     },
   },
-  bulkhead: { maxQueue: 0 },
+  bulkhead: { maxQueue: 0, per: 'service' },
   retry: { attempts: 3, on: ['UNAVAILABLE'], backoff: { base: '25ms', max: '250ms' }, budget: '20%' },
   hedge: { delay: 'p95', extra: 1 },
-  rateLimit: { per: '1s', scope: 'local' },
+  rateLimit: { per: '1s', scope: 'local', by: 'service' },
+  admission: { window: '30s', successRate: '95%', maxRejection: '80%' },
+  outlier: {
+    interval: '10s',
+    failureRate: '50%',
+    minimumCalls: 10,
+    minimumHosts: 2,
+    ejectFor: '30s',
+    maxEjectFor: '5m',
+    maxEjected: '50%',
+  },
 } as const;
 
 /** A time window is cut into this many buckets. */

@@ -15,6 +15,7 @@ import {
   type Source,
   sectionNames,
 } from './model.js';
+import { SELF } from './names.js';
 
 export interface Query {
   /** Caller service; absent: matched only by policies for every caller. */
@@ -85,7 +86,7 @@ export class PolicyIndex {
   /** Whatever matches, of every mode, from general to specific. */
   matching({ from, to, method }: Query): PolicyRevision[] {
     const found: PolicyRevision[] = [];
-    for (const callee of to === '*' ? ['*'] : ['*', to]) {
+    for (const callee of to === '*' ? ['*'] : to === SELF ? [SELF] : ['*', to]) {
       const byMethod = this.#byCallee.get(callee);
       if (!byMethod) continue;
       for (const key of methodKeys(method))

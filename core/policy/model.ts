@@ -3,6 +3,7 @@
  * fractions. `parse.ts` is the only maker of these values; nobody behind it validates again. Each value also keeps its
  * `document`, the canonical JSON of what the user wrote (no defaults filled in), which is what is stored, hashed and sent.
  */
+import type { Criticality } from '../criticality.js';
 
 export type Mode = 'enforce' | 'shadow' | 'off';
 
@@ -52,7 +53,37 @@ export interface BulkheadSpec {
   readonly maxQueue: number;
   /** Absent: bounded by the call's remaining deadline alone. */
   readonly queueTimeoutMs?: number;
+  /** Guaranteed part of the limit for each criticality, fractions; together at most 1. Idle parts are lent out. */
+  readonly shares?: { readonly [C in Criticality]?: number };
+  readonly per: 'service' | 'method';
 }
+
+/** Envoy's admission control, on the client: rejects with a probability that grows as the callee's success rate falls. */
+export interface AdmissionSpec {
+  /** Fraction below which calls begin to be rejected. */
+  readonly successRate: number;
+  /** Fraction of the calls that are rejected at most. */
+  readonly maxRejection: number;
+  readonly windowMs: number;
+}
+
+/** Ejection of single instances of a callee, by grpc-js's own outlier detection. */
+export interface OutlierSpec {
+  readonly intervalMs: number;
+  /** Of an instance: at least this fraction of its calls failed, of at least so many in an interval. */
+  readonly failureRate: number;
+  readonly minimumCalls: number;
+  /** Instances that must have had `minimumCalls` before any is ejected. */
+  readonly minimumHosts: number;
+  /** The first time; as many times as long as it was ejected before, up to `maxEjectForMs`. */
+  readonly ejectForMs: number;
+  readonly maxEjectForMs: number;
+  /** Fraction of the instances. */
+  readonly maxEjected: number;
+}
+
+/** What a status counts as, where it differs: gRPC status name, HTTP status, or the `code` or `name` of what a function threw. */
+export type ClassifySpec = { readonly [status: string]: 'success' | 'failure' | 'neutral' };
 
 export interface RetrySpec {
   /** Attempts, the first included. */
@@ -77,6 +108,8 @@ export interface RateLimitSpec {
   readonly perMs: number;
   readonly burst: number;
   readonly scope: 'local' | 'cluster';
+  /** One bucket for the callee, or one for each method. */
+  readonly by: 'service' | 'method';
 }
 
 export type FallbackSpec =
@@ -97,6 +130,9 @@ export interface Sections {
   readonly circuit?: CircuitSpec | null;
   readonly bulkhead?: BulkheadSpec | null;
   readonly rateLimit?: RateLimitSpec | null;
+  readonly admission?: AdmissionSpec | null;
+  readonly outlier?: OutlierSpec | null;
+  readonly classify?: ClassifySpec | null;
   readonly fallback?: readonly FallbackSpec[] | null;
 }
 
@@ -112,6 +148,9 @@ export const sectionNames: readonly SectionName[] = [
   'circuit',
   'bulkhead',
   'rateLimit',
+  'admission',
+  'outlier',
+  'classify',
   'fallback',
 ];
 

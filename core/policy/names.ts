@@ -5,8 +5,16 @@
 
 export const policyNamePattern = /^[a-z0-9][a-z0-9._-]{0,127}$/;
 
+/** Of documents that are kept beside the policies and are none: no policy's name begins like that. */
+export function isReserved(name: string): boolean {
+  return name.startsWith('~');
+}
+
 /** Services and guard resources. */
 export const serviceNamePattern = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
+
+/** The callee whose policies hold for calls into the service itself. */
+export const SELF = 'self';
 
 /** What a policy may be `to`. */
 export const calleePattern = /^(?:\*|[A-Za-z0-9][A-Za-z0-9._:-]{0,127})$/;

@@ -4,21 +4,12 @@
  * whatever it is given, and costs no more than the caps allow (64 KiB, 16 levels, 100 issues).
  */
 import { createHash } from 'node:crypto';
-import type { z } from 'zod';
 import type { Issue } from '../errors.js';
 import { messageOf } from '../errors.js';
 import { buildMatch, buildSections } from './build.js';
+import { addIssues } from './issues.js';
 import type { Policy } from './model.js';
-import {
-  canonical,
-  DOCUMENT_BYTES_MAX,
-  isRecord,
-  type Path,
-  type Plain,
-  pathOf,
-  plainCopy,
-  quoted,
-} from './plain.js';
+import { canonical, DOCUMENT_BYTES_MAX, isRecord, type Plain, plainCopy, quoted } from './plain.js';
 import { documentSchema, type Written } from './schema.js';
 
 export type ParseResult =
@@ -42,7 +33,7 @@ export function parsePolicy(input: unknown, options: ParseOptions = {}): ParseRe
   if (Buffer.byteLength(text) > DOCUMENT_BYTES_MAX)
     return refused([{ path: '', message: `is too large; at most ${DOCUMENT_BYTES_MAX / 1024} KiB` }]);
   const { data, error } = documentSchema().safeParse(document);
-  if (error) addIssues(error.issues, [], issues);
+  if (error) addIssues(error.issues, issues);
   if (data && issues.length === 0) return { ok: true, policy: policyOf(data, text) };
   return refused(issues);
 }
@@ -88,35 +79,4 @@ function refused(issues: readonly Issue[]): ParseResult {
   if (issues.length <= ISSUES_MAX) return { ok: false, issues };
   const more = { path: '', message: `and ${issues.length - ISSUES_MAX} more` };
   return { ok: false, issues: [...issues.slice(0, ISSUES_MAX), more] };
-}
-
-/** One issue for each place, the first that was found there. */
-function addIssues(found: readonly z.core.$ZodIssue[], base: Path, issues: Issue[]): void {
-  const places = new Set(issues.map(({ path }) => path));
-  for (const { path, message } of found.flatMap((issue) => flatten(issue, base))) {
-    if (places.has(path)) continue;
-    places.add(path);
-    issues.push({ path, message });
-  }
-}
-
-function flatten(issue: z.core.$ZodIssue, base: Path): Issue[] {
-  const path = [...base, ...issue.path];
-  if (issue.code === 'unrecognized_keys') {
-    const messages = issue.message.split('\n');
-    return issue.keys.map((key, i) => ({
-      path: pathOf([...path, key]),
-      message: messages[i] ?? 'unknown field',
-    }));
-  }
-  if (issue.code === 'invalid_union') {
-    // The alternative that was meant is the one whose type is right; its own faults say more.
-    const meant = issue.errors.find((faults) => !faults.some(isOfType));
-    if (meant) return meant.flatMap((fault) => flatten(fault, path));
-  }
-  return [{ path: pathOf(path), message: issue.message }];
-}
-
-function isOfType(issue: z.core.$ZodIssue): boolean {
-  return issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value');
 }

@@ -8,7 +8,10 @@ import { type Policy, sectionNames } from './model.js';
 export function requirements(policy: Policy): string[] {
   if (policy.mode === 'off') return [];
   const needed: string[] = sectionNames.filter((section) => (policy.spec[section] ?? null) !== null);
-  if (policy.spec.bulkhead?.maxConcurrent === 'auto') needed.push('bulkhead.auto');
+  const { bulkhead } = policy.spec;
+  if (bulkhead?.maxConcurrent === 'auto') needed.push('bulkhead.auto');
+  if (bulkhead?.shares !== undefined) needed.push('bulkhead.shares');
+  if (bulkhead?.per === 'method') needed.push('bulkhead.per');
   if (policy.mode === 'shadow') needed.push('shadow');
   if (policy.rollout.percent < 100) needed.push('rollout');
   return needed;

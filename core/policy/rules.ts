@@ -15,6 +15,8 @@ export interface Facts {
   readonly hedge?: { readonly delay?: number | undefined } | undefined;
   readonly slowCall?: number | undefined;
   readonly queueTimeout?: number | undefined;
+  /** The longest first pause of a retry; only where there is one. */
+  readonly backoffBase?: number | undefined;
 }
 
 export interface Breach {
@@ -87,6 +89,14 @@ const limits: readonly Limit[] = [
     refused: false,
     because: 'the attempt is over before the hedge starts',
   },
+  {
+    path: ['retry', 'backoff', 'base'],
+    value: ({ backoffBase }) => backoffBase,
+    against: 'timeout',
+    strict: true,
+    refused: false,
+    because: 'most calls are over before their retry starts',
+  },
 ];
 
 export function breaches(facts: Facts): Breach[] {
@@ -111,6 +121,7 @@ export function breaches(facts: Facts): Breach[] {
 
 export function factsOf(effective: Effective): Facts {
   const delay = effective.hedge?.value.delay;
+  const retry = effective.retry?.value;
   return {
     timeout: effective.timeout?.value,
     attemptTimeout: effective.attemptTimeout?.value,
@@ -118,5 +129,6 @@ export function factsOf(effective: Effective): Facts {
     hedge: delay && { delay: delay.kind === 'fixed' ? delay.ms : undefined },
     slowCall: effective.circuit?.value.slowCallMs,
     queueTimeout: effective.bulkhead?.value.queueTimeoutMs,
+    backoffBase: retry && retry.attempts > 1 ? retry.backoff.baseMs : undefined,
   };
 }

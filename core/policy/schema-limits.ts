@@ -1,9 +1,25 @@
 /**
- * The forms of `spec.bulkhead` and `spec.rateLimit`: how many calls at a time, and per time.
+ * The forms of `spec.bulkhead`, `spec.rateLimit` and `spec.admission`: how many calls at a time, per time, and how few while the
+ * callee fails.
  */
 import { z } from 'zod';
+import { criticalities } from '../criticality.js';
 import { defaults } from './defaults.js';
-import { choice, DAY_MS, duration, HOUR_MS, must, record, sense, whole } from './leaves.js';
+import {
+  choice,
+  DAY_MS,
+  duration,
+  type Fault,
+  type Fields,
+  HOUR_MS,
+  must,
+  numberOf,
+  rate,
+  record,
+  sense,
+  whole,
+} from './leaves.js';
+import { formatRate } from './units.js';
 
 export function bulkhead() {
   const maxConcurrent = z.union([whole(1, 1_000_000), z.literal('auto')], {
@@ -17,12 +33,51 @@ export function bulkhead() {
     queueTimeout: duration(1, HOUR_MS)
       .exactOptional()
       .describe("Waiting, at most; absent: the call's remaining time."),
+    shares: record({
+      'critical-plus': share('critical-plus'),
+      critical: share('critical'),
+      'sheddable-plus': share('sheddable-plus'),
+      sheddable: share('sheddable'),
+    })
+      .check(sense(atMostWhole))
+      .exactOptional()
+      .describe('Parts of the limit guaranteed to each criticality; idle parts are lent out.'),
+    per: choice('service', 'method')
+      .prefault(defaults.bulkhead.per)
+      .describe('One limit for the callee, or one for each method.'),
   }).check(
     sense(({ maxQueue, queueTimeout }, fault) => {
       if (queueTimeout !== undefined && maxQueue === 0)
         fault(['queueTimeout'], 'decides nothing without a queue: set maxQueue to at least 1');
     }),
   );
+}
+
+function share(criticality: string) {
+  return rate(0, 1, { aboveMin: true }).exactOptional().describe(`Of calls that are ${criticality}.`);
+}
+
+function atMostWhole(shares: Fields, fault: Fault): void {
+  let total = 0;
+  for (const name of criticalities) {
+    const part = numberOf(shares[name]) ?? 0;
+    // A number without its percent sign has a fault of its own.
+    if (part <= 1) total += part;
+  }
+  if (total > 1 + 1e-9) fault([], `must come to at most 100% together; got ${formatRate(total)}`);
+}
+
+export function admission() {
+  const { successRate, maxRejection, window } = defaults.admission;
+  return record({
+    window: duration(100, HOUR_MS).prefault(window).describe('What the rate is taken over.'),
+    successRate: rate(0, 1, { aboveMin: true })
+      .prefault(successRate)
+      .describe('Below this rate of successes calls begin to be rejected.'),
+    maxRejection: rate(0, 1, { aboveMin: true })
+      .prefault(maxRejection)
+      .describe('Of the calls, rejected at most.'),
+  });
 }
 
 export function rateLimit() {
@@ -35,5 +90,8 @@ export function rateLimit() {
     scope: choice('local', 'cluster')
       .prefault(defaults.rateLimit.scope)
       .describe('Of each agent, or of all together.'),
+    by: choice('service', 'method')
+      .prefault(defaults.rateLimit.by)
+      .describe('One rate for the callee, or one for each method.'),
   });
 }

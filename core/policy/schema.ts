@@ -24,7 +24,8 @@ import { isList, isRecord } from './plain.js';
 import { breaches, type Facts } from './rules.js';
 import { fallback, hedge, retry } from './schema-attempts.js';
 import { circuit } from './schema-circuit.js';
-import { bulkhead, rateLimit } from './schema-limits.js';
+import { admission, bulkhead, rateLimit } from './schema-limits.js';
+import { classify, outlier } from './schema-outlier.js';
 
 const methodRight = 'a method as pkg.Service/Method, or pkg.Service/* for all of a service';
 
@@ -58,6 +59,18 @@ function spec() {
     circuit: circuit().nullable().exactOptional().describe('Stops calling what fails.'),
     bulkhead: bulkhead().nullable().exactOptional().describe('Bounds calls under way.'),
     rateLimit: rateLimit().nullable().exactOptional().describe('Bounds calls per time.'),
+    admission: admission()
+      .nullable()
+      .exactOptional()
+      .describe('Sends fewer calls to what fails, at random, by its rate of successes.'),
+    outlier: outlier()
+      .nullable()
+      .exactOptional()
+      .describe('Leaves out the instances that fail; of `mesh.client` alone.'),
+    classify: classify()
+      .nullable()
+      .exactOptional()
+      .describe('Statuses and errors that count as something else than usual.'),
     fallback: fallback().nullable().exactOptional().describe('What is answered instead, in turn.'),
   }).check(
     sense((fields, fault) => {

@@ -9,16 +9,17 @@
  */
 import type { CircuitSpec } from '../policy/model.js';
 import type { Random } from '../random.js';
+import type { CircuitListener, CircuitMode, CircuitStateName, SavedCircuit } from './circuit-state.js';
 import { ADMITTED, type Gate, REFUSED, type Refusal, type Verdict } from './gate.js';
 import { Holds } from './holds.js';
+import { faultOfProbes, faultOfWindow } from './judgement.js';
 import { OpenPeriod } from './open-period.js';
 import type { Outcome } from './outcome.js';
-import { NONE, type Permits } from './permits.js';
+import { layout, NONE, type Permits } from './permits.js';
 import { Probes } from './probes.js';
-import { createWindow, sameShape, type Window } from './window.js';
+import { createWindow, sameShape, TimeWindow, type Window } from './window.js';
 
-export type CircuitMode = 'enforce' | 'shadow' | 'disabled';
-export type CircuitStateName = 'closed' | 'open' | 'half-open' | 'forced-open' | 'disabled';
+export type * from './circuit-state.js';
 
 type HalfOpen = { readonly kind: 'half-open'; readonly probes: Probes };
 type State =
@@ -26,35 +27,15 @@ type State =
   | { readonly kind: 'open'; readonly until: number }
   | HalfOpen;
 
-export interface Transition {
-  readonly from: CircuitStateName;
-  readonly to: CircuitStateName;
-  /** Of the new state. */
-  readonly epoch: number;
-  /** In words, with the figures that decided. */
-  readonly reason: string;
-  readonly retryAfterMs: number;
-}
+const noHolds = new Holds();
 
-/** Told after the fact. What a listener throws, or does to the circuit, changes nothing that was decided. */
-export interface CircuitListener {
-  transition?(transition: Transition): void;
-  /** In shadow mode: this call would have been turned away. */
-  wouldReject?(refusal: Refusal): void;
-}
+// Constants of this module, as `permits.ts` says why.
+const { ROW_MASK, NEXT_GENERATION, HANDLE_MASK, EPOCH, NEXT_FREE, SLOT_SHIFT } = layout;
 
-/** What survives a restart of the process. */
-export interface SavedCircuit {
-  /** Of the open period, when it was saved. */
-  readonly remainingMs: number;
-  /** Openings in a row that led to it. */
-  readonly openings: number;
-}
+const EPOCH_MAX = 0x7fffffff;
 
 /** A half-open circuit with no probe to give can't say when it will have decided; callers come back after this. */
 const HALF_OPEN_RETRY_MS = 1_000;
-/** Rates are fractions like 0.07, and 0.07 × 100 is 7.000000000000001: without this, 7 of 100 would not be 7 %. */
-const ROUNDING = 1e-9;
 
 export class Circuit implements Gate {
   /** Results that came in after the state they were admitted in had ended. */
@@ -64,12 +45,22 @@ export class Circuit implements Gate {
   #slowCallMs: number;
   #mode: CircuitMode;
   #window: Window;
+  /** The window, if it is one of time. */
+  #time: TimeWindow | undefined;
   #state: State;
   #epoch = 1;
   readonly #openPeriod: OpenPeriod;
-  readonly #holds = new Holds();
+  /** Made by the first hold: hardly any circuit ever has one. */
+  #holds: Holds = noHolds;
   /** Enforcing, and nobody holds it: what the machine says is what callers get. */
   #plain: boolean;
+  /** Plain and closed: a call is let through as it comes. */
+  #letting: boolean;
+  /**
+   * The epoch while it is letting, over time, with no slow calls to tell: a success is one more in the window, and that is all.
+   * Otherwise -1.
+   */
+  #swift = -1;
   readonly #permits: Permits;
   readonly #listener: CircuitListener;
 
@@ -91,7 +82,10 @@ export class Circuit implements Gate {
     this.#openPeriod = new OpenPeriod(options.random);
     this.#listener = options.listener ?? {};
     this.#window = createWindow(spec.window, options.now);
+    this.#time = this.#window instanceof TimeWindow ? this.#window : undefined;
     this.#state = { kind: 'closed', since: options.now };
+    this.#letting = false;
+    this.#settleIn();
   }
 
   get epoch(): number {
@@ -113,48 +107,75 @@ export class Circuit implements Gate {
     return 0;
   }
 
-  /** A permit of its own for one call, for use without a plan: a handle, or NONE if the circuit turns it away. */
+  /**
+   * A permit of its own for one call, without a plan: a handle, or NONE if the circuit turns it away. What `Permits` and `admit` do
+   * for a closed circuit is written out here and in `end`: called one by one they cost three times as much.
+   */
   tryAcquire(now: number, deadline = Number.POSITIVE_INFINITY): number {
-    const handle = this.#permits.take(now, deadline);
-    if (handle === NONE) return NONE;
-    const row = this.#permits.row(handle);
-    if (this.admit(row, now) === ADMITTED) return handle;
-    this.#permits.end(row);
-    this.#permits.free(row);
-    return NONE;
+    const permits = this.#permits;
+    const handle = permits.free;
+    const epoch = this.#swift;
+    if (epoch < 0 || handle < 0) return this.#tryAcquireSlowly(now, deadline);
+    const slots = permits.slots;
+    const row = handle & ROW_MASK;
+    const slot = row << SLOT_SHIFT;
+    permits.free = slots[slot + NEXT_FREE] as number;
+    slots[slot + EPOCH] = epoch;
+    // Nobody asks at present how long calls take; a policy may come to ask before this one ends.
+    permits.starts[row] = now;
+    return handle;
   }
 
   /** Ends a permit of `tryAcquire`. A second end, even by a listener that hears of the first, does nothing. */
   end(handle: number, outcome: Outcome, now: number): void {
-    const row = this.#permits.row(handle);
-    if (row === NONE) return;
-    this.#permits.end(row);
+    const permits = this.#permits;
+    const slots = permits.slots;
+    const row = handle & ROW_MASK;
+    const slot = row << SLOT_SHIFT;
+    if (slots[slot] !== handle) return;
+    const next = (handle + NEXT_GENERATION) & HANDLE_MASK;
+    slots[slot] = next;
+    if (outcome === 'success' && slots[slot + EPOCH] === this.#swift) {
+      slots[slot + NEXT_FREE] = permits.free;
+      permits.free = next;
+      const time = this.#time as TimeWindow;
+      time.succeeded(now);
+      if (time.bad > 0) this.#judgeWindow(now);
+      return;
+    }
     this.settle(row, outcome, now);
-    this.#permits.free(row);
+    permits.giveBack(row);
   }
 
   get timeless(): boolean {
-    return this.#plain && this.#state.kind === 'closed' && this.#slowCallMs === Number.POSITIVE_INFINITY;
+    return this.#letting && this.#slowCallMs === Number.POSITIVE_INFINITY;
+  }
+
+  /** A clock may lag this far behind for what the window counts: a tenth of a bucket. */
+  get grainMs(): number {
+    const { window } = this.#spec;
+    return window.kind === 'time' ? window.durationMs / window.buckets / 10 : Number.POSITIVE_INFINITY;
   }
 
   admit(row: number, now: number): Verdict {
-    if (this.#plain && this.#state.kind === 'closed') {
-      this.#permits.epochs[row] = this.#epoch;
+    if (this.#letting) {
+      this.#permits.setEpoch(row, this.#epoch);
       return ADMITTED;
     }
     return this.#admitSlowly(row, now);
   }
 
   settle(row: number, outcome: Outcome, now: number): void {
-    const epoch = this.#permits.epochs[row] as number;
-    if (epoch !== this.#epoch || this.#state.kind !== 'closed') {
+    const epoch = this.#permits.epoch(row);
+    if (outcome === 'success' && epoch === this.#swift) {
+      const time = this.#time as TimeWindow;
+      time.succeeded(now);
+      // Nothing to judge while nothing is wrong. The judging stands apart to keep this small enough to be inlined.
+      if (time.bad > 0) this.#judgeWindow(now);
+    } else if (epoch !== this.#epoch || this.#state.kind !== 'closed') {
       this.#settleSlowly(row, epoch, outcome, now);
     } else if (outcome !== 'neutral') {
-      const slow = now - (this.#permits.starts[row] as number) >= this.#slowCallMs;
-      const window = this.#window;
-      window.record(now, outcome === 'failure', slow);
-      // Nothing to judge while nothing is wrong. The judging stands apart to keep this small enough to be inlined.
-      if (window.failed + window.slow > 0) this.#judgeWindow(now);
+      this.#record(row, outcome, now);
     }
   }
 
@@ -171,7 +192,10 @@ export class Circuit implements Gate {
    */
   reconfigure(spec: CircuitSpec, now: number, mode: CircuitMode = 'enforce'): void {
     const from = this.#shown(now);
-    if (!sameShape(spec.window, this.#spec.window)) this.#window = createWindow(spec.window, now);
+    if (!sameShape(spec.window, this.#spec.window)) {
+      this.#window = createWindow(spec.window, now);
+      this.#time = this.#window instanceof TimeWindow ? this.#window : undefined;
+    }
     this.#spec = spec;
     this.#slowCallMs = spec.slowCallMs ?? Number.POSITIVE_INFINITY;
     this.#mode = mode;
@@ -182,6 +206,7 @@ export class Circuit implements Gate {
   hold(ttlMs: number, now: number, reason: string): number {
     this.#endHolds(now);
     const from = this.#shown(now);
+    if (this.#holds === noHolds) this.#holds = new Holds();
     const hold = this.#holds.add(now + ttlMs);
     this.#overlaid(from, reason, now);
     return hold;
@@ -216,6 +241,30 @@ export class Circuit implements Gate {
     this.#become({ kind: 'open', until: now + remainingMs }, 'open when this process last ran', now);
   }
 
+  #record(row: number, outcome: Outcome, now: number): void {
+    const slow = now - (this.#permits.starts[row] as number) >= this.#slowCallMs;
+    const window = this.#window;
+    window.record(now, outcome === 'failure', slow);
+    if (window.bad > 0) this.#judgeWindow(now);
+  }
+
+  #tryAcquireSlowly(now: number, deadline: number): number {
+    const handle = this.#permits.take(now, deadline);
+    if (handle === NONE) return NONE;
+    const row = this.#permits.row(handle);
+    if (this.admit(row, now) === ADMITTED) return handle;
+    this.#permits.end(row);
+    this.#permits.giveBack(row);
+    return NONE;
+  }
+
+  /** After each change of state, mode, holds or settings: which of the short ways hold. */
+  #settleIn(): void {
+    this.#letting = this.#plain && this.#state.kind === 'closed';
+    const untimed = this.#time !== undefined && this.#slowCallMs === Number.POSITIVE_INFINITY;
+    this.#swift = this.#letting && untimed ? this.#epoch : -1;
+  }
+
   #settleSlowly(row: number, epoch: number, outcome: Outcome, now: number): void {
     if (epoch === 0) return;
     const state = this.#state;
@@ -224,15 +273,8 @@ export class Circuit implements Gate {
   }
 
   #judgeWindow(now: number): void {
-    const spec = this.#spec;
-    const { calls, failed, slow } = this.#window;
-    if (calls < spec.minimumCalls) return;
-    if (failed + ROUNDING >= spec.failureRate * calls) {
-      this.#open(now, `${failed} of ${calls} calls failed (opens at ${percent(spec.failureRate)})`, now);
-    } else if (spec.slowCallMs !== undefined && slow + ROUNDING >= spec.slowRate * calls) {
-      const text = `${slow} of ${calls} calls took ${spec.slowCallMs} ms or more`;
-      this.#open(now, `${text} (opens at ${percent(spec.slowRate)})`, now);
-    }
+    const reason = faultOfWindow(this.#spec, this.#window);
+    if (reason !== undefined) this.#open(now, reason, now);
   }
 
   #admitSlowly(row: number, now: number): Verdict {
@@ -255,7 +297,7 @@ export class Circuit implements Gate {
     if (state.kind === 'half-open') {
       if (!state.probes.issue(row, now, this.#permits.deadlines[row] as number)) return REFUSED;
     }
-    this.#permits.epochs[row] = this.#epoch;
+    this.#permits.setEpoch(row, this.#epoch);
     return ADMITTED;
   }
 
@@ -284,14 +326,12 @@ export class Circuit implements Gate {
 
   /** Re-opens as soon as the probes can't close it any more; closes when the last of them is in. `at`: when that was. */
   #judge(probes: Probes, at: number, now: number): void {
-    const { limit, failed, slow } = probes;
-    const spec = this.#spec;
-    if (failed > 0 && failed + ROUNDING >= spec.failureRate * limit) {
-      this.#open(at, `${failed} of ${limit} probes failed`, now);
-    } else if (spec.slowCallMs !== undefined && slow > 0 && slow + ROUNDING >= spec.slowRate * limit) {
-      this.#open(at, `${slow} of ${limit} probes were slow`, now);
+    const fault = faultOfProbes(this.#spec, probes);
+    if (fault !== undefined) {
+      this.#open(at, fault, now);
     } else if (probes.complete) {
       this.#window.clear(now);
+      const { limit, failed } = probes;
       this.#become({ kind: 'closed', since: at }, `${limit - failed} of ${limit} probes succeeded`, now);
     }
   }
@@ -316,6 +356,7 @@ export class Circuit implements Gate {
    */
   #overlaid(from: CircuitStateName, reason: string, now: number): void {
     this.#plain = this.#mode === 'enforce' && this.#holds.size === 0;
+    this.#settleIn();
     const to = this.#shown(now);
     if (to === from) return;
     if (this.#state.kind === 'half-open') {
@@ -339,7 +380,8 @@ export class Circuit implements Gate {
   }
 
   #nextEpoch(): void {
-    this.#epoch = this.#epoch === 0xffffffff ? 1 : this.#epoch + 1;
+    this.#epoch = this.#epoch === EPOCH_MAX ? 1 : this.#epoch + 1;
+    this.#settleIn();
   }
 
   #announce(from: CircuitStateName, to: CircuitStateName, reason: string, now: number): void {
@@ -354,8 +396,4 @@ export class Circuit implements Gate {
       // The decision stands whatever a listener does with the news; who owns the listener logs what it throws.
     }
   }
-}
-
-function percent(rate: number): string {
-  return `${Math.round(rate * 100_000) / 1_000} %`;
 }

@@ -14,6 +14,8 @@ export type Verdict = typeof ADMITTED | typeof REFUSED | typeof QUEUED;
 /** Whatever waits in a gate's queue. `granted` runs in the tick in which the place came free. */
 export interface Waiter {
   granted(): void;
+  /** It had to make room in the line for a more critical one, and is in it no more. */
+  displaced(): void;
 }
 
 export interface Gate {
@@ -23,10 +25,18 @@ export interface Gate {
   admit(row: number, now: number): Verdict;
   /** What the attempt came to: at its first message for a stream, at its end for the rest. Once for each admitted one. */
   settle?(row: number, outcome: Outcome, now: number): void;
-  /** The attempt is over and gives back what it held. Once for each admitted one, after `settle`; its row is free by then. */
-  leave?(now: number): void;
+  /**
+   * The attempt is over and gives back what it held. Once for each admitted one, after `settle`; its row is free by then, and
+   * `note` is what `Permits.note` had of it.
+   */
+  leave?(now: number, note: number): void;
+  /**
+   * An attempt that this gate admitted never started, since a gate further in turned it away or its caller gave up before: what
+   * it took of a rate comes back. After `settle` (neutral), before `leave`; its row is still its own.
+   */
+  undo?(row: number, now: number): void;
   /** Puts a waiter at the end of the queue, right after `admit` answered QUEUED. */
-  enqueue?(waiter: Waiter): void;
+  enqueue?(waiter: Waiter, row: number): void;
   /** Takes a waiter out of the queue; false if it wasn't there any more. */
   forget?(waiter: Waiter): boolean;
   /** Why it turned the last one away, for the rejection. */

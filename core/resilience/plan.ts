@@ -10,6 +10,9 @@
  *
  * Closed and uncontended, admitting and finishing a call allocates nothing.
  */
+import { DEFAULT_RANK } from '../criticality.js';
+import { Bulkhead } from './bulkhead.js';
+import { Circuit } from './circuit.js';
 import { ADMITTED, type Gate, QUEUED, type Refusal, type Verdict, type Waiter } from './gate.js';
 import type { Outcome } from './outcome.js';
 import { NONE, type Permits } from './permits.js';
@@ -20,6 +23,10 @@ export const WAITING = -2;
 
 /** In place of the number of gates an attempt has passed: it has passed all, and its outcome is known. */
 const SETTLED = -1;
+// Constants of this module: what is imported is read from memory each time (`permits.ts`).
+const PASS = ADMITTED;
+const NO_PERMIT = NONE;
+
 type Settling = Gate & Required<Pick<Gate, 'settle'>>;
 type Leaving = Gate & Required<Pick<Gate, 'leave'>>;
 
@@ -30,7 +37,15 @@ const OVERLOADED: Refusal = {
 
 export class Plan {
   readonly #gates: readonly Gate[];
-  /** Of the gates, those that want to hear the outcome, and those that hold something to the end; innermost first. */
+  /** All but the two that follow. */
+  readonly #outer: readonly Gate[];
+  /**
+   * The innermost two, where they are a bulkhead with a fixed limit and a circuit: nearly every plan has them, and a call whose
+   * receiver is known is inlined, which a call through the interface never is (and it would put `now` on the heap each time).
+   */
+  readonly #bulkhead: Bulkhead | undefined;
+  readonly #circuit: Circuit | undefined;
+  /** Of the outer gates, those that want to hear the outcome, and those that hold something to the end; innermost first. */
   readonly #settling: readonly Settling[];
   readonly #leaving: readonly Leaving[];
   readonly #permits: Permits;
@@ -41,35 +56,68 @@ export class Plan {
   /** `gates`, outermost first. */
   constructor(gates: readonly Gate[], permits: Permits) {
     this.#gates = gates;
-    const inwards = [...gates].reverse();
-    this.#settling = inwards.filter((gate): gate is Settling => gate.settle !== undefined);
-    this.#leaving = inwards.filter((gate): gate is Leaving => gate.leave !== undefined);
     this.#permits = permits;
+    const outer = [...gates];
+    const circuit = outer.at(-1);
+    this.#circuit = circuit instanceof Circuit ? circuit : undefined;
+    if (this.#circuit) outer.pop();
+    const bulkhead = outer.at(-1);
+    this.#bulkhead = bulkhead instanceof Bulkhead && !hears(bulkhead) ? bulkhead : undefined;
+    if (this.#bulkhead) outer.pop();
+    this.#outer = outer;
+    const outwards = [...outer].reverse();
+    this.#settling = outwards.filter((gate): gate is Settling => gate.settle !== undefined);
+    this.#leaving = outwards.filter((gate): gate is Leaving => gate.leave !== undefined);
   }
 
   /** Whether `admit` can do without the time at present: it may be given NaN then, and saves a reading of the clock. */
   get timeless(): boolean {
-    const gates = this.#gates;
-    for (let i = 0; i < gates.length; i++) if (!(gates[i] as Gate).timeless) return false;
+    if (this.#circuit !== undefined && !this.#circuit.timeless) return false;
+    if (this.#bulkhead !== undefined && !this.#bulkhead.timeless) return false;
+    const outer = this.#outer;
+    for (let i = 0; i < outer.length; i++) if (!(outer[i] as Gate).timeless) return false;
     return true;
+  }
+
+  /** Whether its circuit is probing. */
+  halfOpen(now: number): boolean {
+    return this.#circuit !== undefined && this.#circuit.state(now) === 'half-open';
+  }
+
+  /** How far behind a clock may be for what this plan counts, milliseconds; 0: not at all. */
+  get grainMs(): number {
+    if (this.#settling.length > 0) return 0;
+    return this.#circuit === undefined ? Number.POSITIVE_INFINITY : this.#circuit.grainMs;
   }
 
   /**
    * A handle for `finish` if the attempt may start. TURNED_AWAY: ask `refusal` why, now. WAITING: hand a waiter to `wait`, now;
    * when it is granted, `resume`.
    */
-  admit(now: number, deadlineAt: number): number {
+  admit(now: number, deadlineAt: number, rank: number = DEFAULT_RANK): number {
     const permits = this.#permits;
-    const handle = permits.take(now, deadlineAt);
-    if (handle === NONE) return this.#outOfPermits();
+    const handle = permits.take(now, deadlineAt, rank);
+    if (handle === NO_PERMIT) return this.#outOfPermits();
     const row = permits.row(handle);
-    const gates = this.#gates;
-    const count = gates.length;
-    for (let i = 0; i < count; i++) {
-      const verdict = (gates[i] as Gate).admit(row, now);
-      if (verdict !== ADMITTED) return this.#stop(handle, row, i, verdict, now);
+    const outer = this.#outer;
+    let passed = 0;
+    for (; passed < outer.length; passed++) {
+      const verdict = (outer[passed] as Gate).admit(row, now);
+      if (verdict !== PASS) return this.#stop(handle, row, passed, verdict, now);
     }
-    permits.held[row] = count;
+    const bulkhead = this.#bulkhead;
+    if (bulkhead !== undefined) {
+      const verdict = bulkhead.admit(row, now);
+      if (verdict !== PASS) return this.#stop(handle, row, passed, verdict, now);
+      passed++;
+    }
+    const circuit = this.#circuit;
+    if (circuit !== undefined) {
+      const verdict = circuit.admit(row, now);
+      if (verdict !== PASS) return this.#stop(handle, row, passed, verdict, now);
+      passed++;
+    }
+    permits.setHeld(row, passed);
     return handle;
   }
 
@@ -77,7 +125,7 @@ export class Plan {
   wait(waiter: Waiter): number {
     const handle = this.#waiting;
     this.#waiting = NONE;
-    this.#refusing?.enqueue?.(waiter);
+    this.#refusing?.enqueue?.(waiter, this.#permits.row(handle));
     return handle;
   }
 
@@ -89,11 +137,11 @@ export class Plan {
     permits.starts[row] = now;
     permits.deadlines[row] = deadlineAt;
     const gates = this.#gates;
-    for (let i = (permits.held[row] as number) + 1; i < gates.length; i++) {
+    for (let i = permits.held(row) + 1; i < gates.length; i++) {
       const verdict = (gates[i] as Gate).admit(row, now);
       if (verdict !== ADMITTED) return this.#stop(handle, row, i, verdict, now);
     }
-    permits.held[row] = gates.length;
+    permits.setHeld(row, gates.length);
     return handle;
   }
 
@@ -101,17 +149,24 @@ export class Plan {
   abandon(handle: number, waiter: Waiter, now: number): boolean {
     const row = this.#permits.row(handle);
     if (row === NONE) return false;
-    const gate = this.#gates[this.#permits.held[row] as number];
+    const gate = this.#gates[this.#permits.held(row)];
     if (!gate?.forget?.(waiter)) return false;
-    this.#giveBack(row, this.#permits.held[row] as number, now);
+    this.#giveBack(row, this.#permits.held(row), now);
     return true;
+  }
+
+  /** A waiter that was displaced from the line gives back what it holds. */
+  displaced(handle: number, now: number): void {
+    const row = this.#permits.row(handle);
+    if (row !== NONE) this.#giveBack(row, this.#permits.held(row), now);
   }
 
   /** What the attempt came to, if that is known before it is over (a stream's first message). Only the first counts. */
   settle(handle: number, outcome: Outcome, now: number): void {
     const row = this.#permits.row(handle);
-    if (row === NONE || this.#permits.held[row] !== this.#gates.length) return;
-    this.#permits.held[row] = SETTLED;
+    if (row === NONE || this.#permits.held(row) !== this.#gates.length) return;
+    this.#permits.setHeld(row, SETTLED);
+    this.#circuit?.settle(row, outcome, now);
     for (const gate of this.#settling) gate.settle(row, outcome, now);
   }
 
@@ -119,17 +174,20 @@ export class Plan {
   finish(handle: number, outcome: Outcome, now: number): void {
     const permits = this.#permits;
     const row = permits.row(handle);
-    if (row === NONE) return;
+    if (row === NO_PERMIT) return;
     // Whom the outcome makes act (a listener, the next in line) can't end this one again.
     permits.end(row);
-    const settling = this.#settling;
-    if (permits.held[row] !== SETTLED) {
+    if (permits.held(row) !== SETTLED) {
+      if (this.#circuit !== undefined) this.#circuit.settle(row, outcome, now);
+      const settling = this.#settling;
       for (let i = 0; i < settling.length; i++) (settling[i] as Settling).settle(row, outcome, now);
     }
     // The row is free before slots are passed on, since that may start the next call.
-    permits.free(row);
+    const note = permits.note(row);
+    permits.giveBack(row);
+    if (this.#bulkhead !== undefined) this.#bulkhead.leave(now, note);
     const leaving = this.#leaving;
-    for (let i = 0; i < leaving.length; i++) (leaving[i] as Leaving).leave(now);
+    for (let i = 0; i < leaving.length; i++) (leaving[i] as Leaving).leave(now, note);
   }
 
   /** When the attempt was admitted, on the clock of `admit`; NaN for a handle that has ended. */
@@ -152,7 +210,7 @@ export class Plan {
   #stop(handle: number, row: number, i: number, verdict: Verdict, now: number): number {
     const gate = this.#gates[i];
     if (verdict === QUEUED) {
-      this.#permits.held[row] = i;
+      this.#permits.setHeld(row, i);
       this.#waiting = handle;
       this.#refusing = gate;
       return WAITING;
@@ -167,8 +225,17 @@ export class Plan {
   #giveBack(row: number, count: number, now: number): void {
     const gates = this.#gates;
     this.#permits.end(row);
-    for (let i = count - 1; i >= 0; i--) gates[i]?.settle?.(row, 'neutral', now);
-    this.#permits.free(row);
-    for (let i = count - 1; i >= 0; i--) gates[i]?.leave?.(now);
+    for (let i = count - 1; i >= 0; i--) {
+      gates[i]?.settle?.(row, 'neutral', now);
+      gates[i]?.undo?.(row, now);
+    }
+    const note = this.#permits.note(row);
+    this.#permits.giveBack(row);
+    for (let i = count - 1; i >= 0; i--) gates[i]?.leave?.(now, note);
   }
+}
+
+/** An adaptive one does. */
+function hears(gate: Gate): boolean {
+  return gate.settle !== undefined;
 }

@@ -11,6 +11,8 @@ export interface Window {
   readonly failed: number;
   /** Calls that took at least the slow-call duration, failed ones included. */
   readonly slow: number;
+  /** Above 0 if any failed or was slow. */
+  readonly bad: number;
   record(now: number, failed: boolean, slow: boolean): void;
   /** Drops what has left the window by `now`. */
   expire(now: number): void;
@@ -32,65 +34,103 @@ export function sameShape(a: WindowSpec, b: WindowSpec): boolean {
 /** Counters in one array: calls, failed, slow of each bucket in turn. */
 const FIELDS = 3;
 
+/**
+ * The present bucket is counted in plain fields, so that a success costs one addition; they go into the array, and the total of
+ * the buckets before it is taken anew, when it ends. The array is made when the first bucket ends: what is idle has none.
+ */
 export class TimeWindow implements Window {
-  calls = 0;
-  failed = 0;
-  slow = 0;
-  private readonly counts: Uint32Array;
-  private readonly bucketMs: number;
-  private readonly buckets: number;
-  /** Number of the current bucket since time zero, its place in `counts`, and when it ends. */
-  private bucket = 0;
-  private at = 0;
-  private endsAt = 0;
+  bad = 0;
+  /** The present bucket. */
+  #calls = 0;
+  #failed = 0;
+  #slow = 0;
+  /** The buckets before it, together. */
+  #pastCalls = 0;
+  #pastFailed = 0;
+  #pastSlow = 0;
+  #counts: Uint32Array | undefined;
+  readonly #bucketMs: number;
+  readonly #buckets: number;
+  /** Number of the present bucket since time zero, and when it ends. */
+  #bucket: number;
+  #endsAt: number;
 
   constructor(durationMs: number, buckets: number, now: number) {
-    this.counts = new Uint32Array(buckets * FIELDS);
-    this.bucketMs = durationMs / buckets;
-    this.buckets = buckets;
-    this.moveTo(Math.floor(now / this.bucketMs));
+    this.#bucketMs = durationMs / buckets;
+    this.#buckets = buckets;
+    this.#bucket = Math.floor(now / this.#bucketMs);
+    this.#endsAt = (this.#bucket + 1) * this.#bucketMs;
+  }
+
+  get calls(): number {
+    return this.#calls + this.#pastCalls;
+  }
+
+  get failed(): number {
+    return this.#failed + this.#pastFailed;
+  }
+
+  get slow(): number {
+    return this.#slow + this.#pastSlow;
+  }
+
+  /** `record(now, false, false)`. */
+  succeeded(now: number): void {
+    if (now >= this.#endsAt) this.expire(now);
+    this.#calls++;
   }
 
   record(now: number, failed: boolean, slow: boolean): void {
-    if (now >= this.endsAt) this.expire(now);
-    const { counts, at } = this;
-    counts[at] = (counts[at] as number) + 1;
-    this.calls++;
-    if (failed) {
-      counts[at + 1] = (counts[at + 1] as number) + 1;
-      this.failed++;
-    }
-    if (slow) {
-      counts[at + 2] = (counts[at + 2] as number) + 1;
-      this.slow++;
-    }
+    if (now >= this.#endsAt) this.expire(now);
+    this.#calls++;
+    if (failed) this.#failed++;
+    if (slow) this.#slow++;
+    if (failed || slow) this.bad++;
   }
 
   expire(now: number): void {
-    const bucket = Math.floor(now / this.bucketMs);
-    const steps = Math.min(this.buckets, bucket - this.bucket);
-    const { counts } = this;
-    for (let i = 1; i <= steps; i++) {
-      const at = ((this.bucket + i) % this.buckets) * FIELDS;
-      this.calls -= counts[at] as number;
-      this.failed -= counts[at + 1] as number;
-      this.slow -= counts[at + 2] as number;
-      counts[at] = counts[at + 1] = counts[at + 2] = 0;
-    }
-    // After a long idleness fewer steps were taken than time has passed: every bucket is empty, so any number fits.
-    if (steps > 0) this.moveTo(bucket);
+    const bucket = Math.floor(now / this.#bucketMs);
+    if (bucket <= this.#bucket) return;
+    this.#endBucket();
+    const steps = Math.min(this.#buckets, bucket - this.#bucket);
+    // After a long idleness fewer steps are taken than time has passed: every bucket is empty, so any number fits.
+    for (let i = 1; i <= steps; i++) this.#forget((this.#bucket + i) % this.#buckets);
+    this.#bucket = bucket;
+    this.#endsAt = (bucket + 1) * this.#bucketMs;
+    this.bad = this.#pastFailed + this.#pastSlow;
   }
 
   clear(now: number): void {
-    this.counts.fill(0);
-    this.calls = this.failed = this.slow = 0;
-    this.moveTo(Math.max(this.bucket, Math.floor(now / this.bucketMs)));
+    this.#counts = undefined;
+    this.#calls = this.#failed = this.#slow = this.bad = 0;
+    this.#pastCalls = this.#pastFailed = this.#pastSlow = 0;
+    this.#bucket = Math.max(this.#bucket, Math.floor(now / this.#bucketMs));
+    this.#endsAt = (this.#bucket + 1) * this.#bucketMs;
   }
 
-  private moveTo(bucket: number): void {
-    this.bucket = bucket;
-    this.at = (bucket % this.buckets) * FIELDS;
-    this.endsAt = (bucket + 1) * this.bucketMs;
+  /** The present bucket is the past. */
+  #endBucket(): void {
+    if (this.#calls === 0) return;
+    this.#counts ??= new Uint32Array(this.#buckets * FIELDS);
+    const at = (this.#bucket % this.#buckets) * FIELDS;
+    this.#counts[at] = this.#calls;
+    this.#counts[at + 1] = this.#failed;
+    this.#counts[at + 2] = this.#slow;
+    this.#pastCalls += this.#calls;
+    this.#pastFailed += this.#failed;
+    this.#pastSlow += this.#slow;
+    this.#calls = this.#failed = this.#slow = 0;
+  }
+
+  /** The bucket in this place has left the window. */
+  #forget(place: number): void {
+    const counts = this.#counts;
+    if (!counts) return;
+    const at = place * FIELDS;
+    this.#pastCalls -= counts[at] as number;
+    this.#pastFailed -= counts[at + 1] as number;
+    this.#pastSlow -= counts[at + 2] as number;
+    counts[at] = counts[at + 1] = counts[at + 2] = 0;
   }
 }
 
@@ -103,6 +143,10 @@ export class CountWindow implements Window {
   slow = 0;
   readonly #ring: Uint8Array;
   #next = 0;
+
+  get bad(): number {
+    return this.failed + this.slow;
+  }
 
   constructor(calls: number) {
     this.#ring = new Uint8Array(calls);

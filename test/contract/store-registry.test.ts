@@ -187,6 +187,18 @@ eachStore('summaries', ({ store, place, backend }) => {
     );
     expect(await second.summaries()).to.deep.equal([{ replica: 'a', body: '{"new":"ü"}' }]);
   });
+
+  it('of one board are not seen on the other', async () => {
+    await store().publishSummary({ replica: 'a', body: 'who' }, 60_000);
+    await store().publishSummary({ replica: 'a', body: 'claims' }, 60_000, 'rates');
+    await store().publishSummary({ replica: 'b', body: 'more claims' }, 60_000, 'rates');
+    expect(await store().summaries()).to.deep.equal([{ replica: 'a', body: 'who' }]);
+    expect(await store().summaries('roster')).to.have.length(1);
+    expect((await store().summaries('rates')).map(({ body }) => body).sort()).to.deep.equal([
+      'claims',
+      'more claims',
+    ]);
+  });
 });
 
 eachStore('a store', ({ store, place, backend }) => {

@@ -136,10 +136,10 @@ describe('the command line with a control plane', () => {
     });
 
     it('warns, as apply does, of what no agent of this release enforces', async () => {
-      const path = file('a.yaml', `${inventory}  retry: { attempts: 2 }\n`);
+      const path = file('a.yaml', `${inventory}rollout: { percent: 50 }\n`);
       for (const ran of [await runCli(['validate', '-f', path]), await cli('apply', '-f', path)]) {
         expect(ran.code, ran.stderr).to.equal(0);
-        expect(ran.stderr).to.match(/^warning: .*a\.yaml: inventory-default needs retry, .*\n$/);
+        expect(ran.stderr).to.match(/^warning: .*a\.yaml: inventory-default needs rollout, .*\n$/);
       }
     });
   });
@@ -309,7 +309,7 @@ describe('the command line with a control plane', () => {
     });
 
     it('exits with 1 when an agent refuses a policy, and says which section', async () => {
-      await cli('apply', '-f', file('a.yaml', `${inventory}  rateLimit: { rate: 5 }\n`));
+      await cli('apply', '-f', file('a.yaml', `${inventory}rollout: { percent: 50 }\n`));
       const one = await until(
         async () => {
           const ran = await cli('status', 'inventory-default', '--wait', '10000');
@@ -317,7 +317,7 @@ describe('the command line with a control plane', () => {
         },
         { what: 'the refusal' },
       );
-      expect(one.stdout).to.match(/1 refused\n\nREFUSED BY +WHY\ncheckout\/a1 +.*rateLimit/);
+      expect(one.stdout).to.match(/1 refused\n\nREFUSED BY +WHY\ncheckout\/a1 +.*rollout/);
       const all = await cli('status');
       expect(all.code).to.equal(1);
       expect(all.stdout).to.match(/inventory-default@2 +checkout\/a1/);

@@ -1,37 +1,13 @@
 /**
  * The demo, for real: once to its end, and once ended in the middle. Whatever becomes of it, no process of its stays.
  */
-import { execFileSync } from 'node:child_process';
 import { expect } from 'chai';
 import { spawnCli } from '../support/cli.js';
+import { descendants, gone } from '../support/process-tree.js';
 import { until } from '../support/until.js';
-
-/** Ids of all processes below one, children of children included. */
-function descendants(pid: number): number[] {
-  const rows = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' })
-    .trim()
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/).map(Number));
-  const children = rows.filter(([, parent]) => parent === pid).map(([child]) => child ?? 0);
-  return children.flatMap((child) => [child, ...descendants(child)]);
-}
-
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** Control plane, three services, customers. */
 const PROCESSES = 5;
-
-/** Soon, since a helper of the test's own loader may follow its process a moment later. */
-async function gone(pids: readonly number[]): Promise<void> {
-  await until(() => !pids.some(alive), { what: 'the processes of the demo to end' });
-}
 
 async function startDemo(...argv: string[]) {
   const demo = spawnCli(['demo', ...argv], { env: { SWITCHGEAR_DISABLED: '1', SHOP_RATE: '7' } });
@@ -64,7 +40,7 @@ describe('switchgear demo', function () {
       'failing, with protection',
       'healthy again',
     ]);
-    await gone(pids);
+    await gone(pids, 'the processes of the demo to end');
   });
 
   it('takes its processes with it when it is ended in the middle', async () => {
@@ -73,14 +49,14 @@ describe('switchgear demo', function () {
     const { code, stderr } = await demo.ended;
     expect(code).to.equal(1);
     expect(stderr).to.include('stopped by SIGTERM');
-    await gone(pids);
+    await gone(pids, 'the processes of the demo to end');
   });
 
   it('takes them with it even when it is killed', async () => {
     const { demo, pids } = await startDemo();
     demo.child.kill('SIGKILL');
     await demo.ended;
-    await gone(pids);
+    await gone(pids, 'the processes of the demo to end');
   });
 
   it('ends with 1 and the reason when one of its processes is lost', async () => {
@@ -89,6 +65,6 @@ describe('switchgear demo', function () {
     const { code, stderr } = await demo.ended;
     expect(code).to.equal(1);
     expect(stderr).to.match(/ended (by itself|before it was ready) \(SIGKILL\)/);
-    await gone(pids);
+    await gone(pids, 'the processes of the demo to end');
   });
 });

@@ -47,7 +47,7 @@ describe('the mesh over REST', () => {
       await store.lease([instance('inventory', 'i1'), instance('inventory', 'i2')], 60_000);
       await store.learn('checkout', ['inventory', 'payments']);
       roster.rows = [agentRow('inventory', 'i1')];
-      roster.healths.set('inventory', { calls: 10, failed: 3, rejected: 1 });
+      roster.healths.set('inventory', { calls: 10, failed: 3, slow: 2, rejected: 1 });
       await until(() => mirror.instances('inventory').length === 2 && mirror.interests().has('checkout'), {
         what: 'the mirror to know them',
       });
@@ -57,7 +57,7 @@ describe('the mesh over REST', () => {
       const { services } = servicesAnswer.strict().parse((await sg.get('/v1/services')).body);
       expect(services.map(({ service }) => service)).to.deep.equal(['checkout', 'inventory']);
       expect(services[0]).to.deep.include({ instances: [], callees: ['inventory', 'payments'] });
-      expect(services[1]?.health).to.deep.equal({ calls: 10, failed: 3, rejected: 1 });
+      expect(services[1]?.health).to.deep.equal({ calls: 10, failed: 3, slow: 2, rejected: 1 });
     });
 
     it('tell of each instance where it is, and whether its stream is there', async () => {
@@ -119,6 +119,19 @@ describe('the mesh over REST', () => {
     expect(status, JSON.stringify(body)).to.equal(200);
     expect(body.agents).to.deep.equal(['checkout/1', 'checkout/2']);
     expect(body.refusedBy).to.deep.equal([{ agent: 'checkout/1', missing: ['retry'] }]);
+  });
+
+  it('tells in a dry run of a policy that moves only of agents that keep it that they would refuse it', async () => {
+    context.roster.rows = [
+      agentRow('checkout', '1', { callees: ['inventory'] }),
+      agentRow('web', '1', { callees: ['payments'] }),
+    ];
+    await sg.put('/v1/policies/a', policy('a'));
+    const shares = { maxConcurrent: 9, shares: { critical: '50%' } };
+    const document = { match: { to: 'payments' }, spec: { bulkhead: shares } };
+    const { body } = await sg.put('/v1/policies/a?dryRun=true', document);
+    expect(body.agents).to.deep.equal(['checkout/1', 'web/1']);
+    expect(body.refusedBy).to.deep.equal([{ agent: 'web/1', missing: ['bulkhead', 'bulkhead.shares'] }]);
   });
 
   describe('circuits', () => {
@@ -284,6 +297,34 @@ describe('the mesh over REST', () => {
           .map(({ message }) => message)
           .join(),
       ).to.match(/inv-checkout@3 .*retry/);
+    });
+
+    it('judges by what the agents can do that make such calls, and by the least able of them', async () => {
+      const able = ['timeout', 'idempotent', 'retry', 'rateLimit', 'rateLimit.cluster', 'bulkhead'];
+      context.roster.rows = [
+        agentRow('checkout', 'new', { capabilities: [...able, 'bulkhead.shares'], callees: ['inventory'] }),
+        agentRow('web', 'old', { capabilities: ['timeout'], callees: ['other'] }),
+      ];
+      const shares = { maxConcurrent: 9, shares: { critical: '50%' } };
+      const limit = { rate: 9, scope: 'cluster' };
+      await sg.put('/v1/policies/s', policy('s', { spec: { bulkhead: shares, rateLimit: limit } }));
+      const notes = async (query: string) => {
+        const { body } = await sg.get(`/v1/explain?to=inventory${query}`);
+        return explainAnswer
+          .strict()
+          .parse(body)
+          .notes.filter(({ kind }) => kind === 'refused' || kind === 'approximated')
+          .map(({ kind, message }) => `${kind} ${message.split(' ')[0]}`);
+      };
+      expect(await notes('&from=checkout')).to.deep.equal(['refused all@1']);
+      expect(await notes('&from=web')).to.deep.equal([
+        'refused all@1',
+        'refused s@4',
+        'approximated rateLimit.scope:',
+      ]);
+      expect(await notes('')).to.deep.equal(['refused all@1']);
+      context.roster.rows.push(agentRow('mail', 'old', { capabilities: able, callees: ['inventory'] }));
+      expect(await notes('')).to.deep.equal(['refused all@1', 'refused s@4']);
     });
 
     it('says of a callee without any policy what holds for all', async () => {

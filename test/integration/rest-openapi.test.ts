@@ -11,6 +11,7 @@ const routes = [
   'get /v1/agents',
   'get /v1/agents/{id}',
   'get /v1/audit',
+  'get /v1/brownout',
   'get /v1/circuits',
   'get /v1/circuits/{id}',
   'get /v1/events',
@@ -26,6 +27,7 @@ const routes = [
   'post /v1/apply',
   'post /v1/policies/{name}/rollback',
   'post /v1/validate',
+  'put /v1/brownout',
   'put /v1/policies/{name}',
 ];
 

@@ -34,7 +34,9 @@ describe('SWITCHGEAR_DISABLED=1', () => {
         'given up',
       );
       expect(mesh.circuit('inventory').state).to.equal('disabled');
+      expect(mesh.dim('recommendations')).to.equal(true);
       expect(mesh.status()).to.include({ connected: false, policies: 0 });
+      expect(mesh.stats()).to.deep.equal({});
       await mesh.register({ port: echo.port });
       const legacy = new EchoClient(echo.address, grpc.credentials.createInsecure(), {
         interceptors: [mesh.interceptor('inventory')],
@@ -45,6 +47,7 @@ describe('SWITCHGEAR_DISABLED=1', () => {
       const client = mesh.client(EchoClient, `localhost:${echo.port}`);
       expect(await unary(client, 'hello')).to.equal('hello');
       client.close();
+      mesh.fallback('lastKnown', () => 1)();
       mesh.on('circuit', () => {})();
       expect(fake.streams).to.have.length(0);
       expect(logger.of('warn')).to.deep.equal([]);

@@ -137,7 +137,7 @@ describe('a mesh with its control plane', () => {
   it('refuses a policy it can not enforce, keeps the last good one, and shows why everywhere', async () => {
     const good = await put(circuit());
     const mesh = await join('checkout', { callees: ['inventory'] });
-    const bad = await put({ ...circuit(), spec: { retry: { attempts: 3 } } });
+    const bad = await put({ ...circuit(), rollout: { percent: 50 } });
     await until(() => mesh.status().refused.length > 0, { what: 'the refusal' });
     expect(mesh.status().refused[0]).to.include({ policy: 'inventory-default', revision: bad });
     expect(mesh.circuit('inventory').revision).to.equal(good);
@@ -149,7 +149,7 @@ describe('a mesh with its control plane', () => {
       { what: 'the refusal over REST' },
     );
     expect(status.agents.refused[0].agent).to.equal(`checkout/${mesh.instance}`);
-    expect(status.agents.refused[0].reason).to.match(/retry/);
+    expect(status.agents.refused[0].reason).to.match(/rollout/);
     const better = await put(circuit({ minimumCalls: 3 }));
     await until(() => mesh.circuit('inventory').revision === better, { what: 'the good one' });
     expect(mesh.status().refused).to.deep.equal([]);

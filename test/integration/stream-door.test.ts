@@ -163,7 +163,7 @@ describe('stream: the door', () => {
       ];
       const report = {
         message: 'report',
-        report: { seq: 1, elapsedMs: 0, cells: [], probes: [], circuits },
+        report: { seq: 1, elapsedMs: 0, cells: [], probes: [], circuits, rates: [] },
       } as const;
       const before = await connect(plane);
       before.say(report);

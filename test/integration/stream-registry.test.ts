@@ -269,7 +269,7 @@ describe('stream: the registry', () => {
         endpoint: '',
         ok: 3,
         failed: 1,
-        slow: 0,
+        slow: 2,
         rejected: 2,
         blocked: 2,
         latency: new Uint8Array(),
@@ -287,7 +287,7 @@ describe('stream: the registry', () => {
       };
       agent.say({
         message: 'report',
-        report: { seq: 1, elapsedMs: 1, cells: [cell], probes: [], circuits: [circuit] },
+        report: { seq: 1, elapsedMs: 1, cells: [cell], probes: [], circuits: [circuit], rates: [] },
       });
       const { roster } = two.face;
       const row = await until(
@@ -310,7 +310,12 @@ describe('stream: the registry', () => {
         state: 'open',
         reason: 'why',
       });
-      expect(roster.health('inventory')).to.deep.equal({ calls: 4, failed: 1, rejected: 2 });
+      expect(roster.health('inventory')).to.deep.equal({
+        calls: 4,
+        failed: 1,
+        slow: 2,
+        rejected: 2,
+      });
       expect(await roster.concerned({ to: 'inventory' })).to.deep.equal(['checkout/c1']);
       const policy = two.mirror.policy('p');
       if (!policy) throw new Error('p is there');

@@ -1,6 +1,8 @@
 /** From Hello to the end of a stream, over real sockets, with agents that behave and agents that don't. */
 import { status } from '@grpc/grpc-js';
 import { expect } from 'chai';
+import { brownoutName } from '../../core/brownout/setting.js';
+import { LatencyHistogram } from '../../core/resilience/latency.js';
 import { type AgentMessage, protocolVersion } from '../../proto/messages.js';
 import { type Plane, startPlane } from '../support/stream/plane.js';
 import { helloOf, RawAgent } from '../support/stream/raw-agent.js';
@@ -192,7 +194,10 @@ describe('stream: a session', () => {
     ];
     const told: string[] = [];
     plane.face.roster.on('circuit', ({ before, row }) => told.push(`${row.id} ${before} ${row.state}`));
-    agent.say({ message: 'report', report: { seq: 1, elapsedMs: 1000, cells: [], probes: [], circuits } });
+    agent.say({
+      message: 'report',
+      report: { seq: 1, elapsedMs: 1000, cells: [], probes: [], circuits, rates: [] },
+    });
     const rows = await until(
       async () => {
         const all = await plane.face.roster.circuits();
@@ -217,7 +222,7 @@ describe('stream: a session', () => {
       endpoint: '',
       ok: 8,
       failed: 2,
-      slow: 0,
+      slow: 3,
       rejected: 1,
       blocked: 0,
       latency: new Uint8Array(),
@@ -225,16 +230,52 @@ describe('stream: a session', () => {
     const report = (seq: number) =>
       agent.say({
         message: 'report',
-        report: { seq, elapsedMs: 1000, cells: [cell], probes: [], circuits: [] },
+        report: { seq, elapsedMs: 1000, cells: [cell], probes: [], circuits: [], rates: [] },
       });
     report(7);
     report(7);
     report(6);
     await until(() => plane.tally.ignoredThings.length === 2, { what: 'the reports' });
     expect(plane.tally.ignoredThings).to.deep.equal(['report', 'report']);
-    expect(plane.face.roster.health('inventory')).to.deep.equal({ calls: 10, failed: 2, rejected: 1 });
+    expect(plane.face.roster.health('inventory')).to.deep.equal({
+      calls: 10,
+      failed: 2,
+      slow: 3,
+      rejected: 1,
+    });
     clock.advance(11_000);
-    expect(plane.face.roster.health('inventory')).to.deep.equal({ calls: 0, failed: 0, rejected: 0 });
+    expect(plane.face.roster.health('inventory')).to.deep.equal({
+      calls: 0,
+      failed: 0,
+      slow: 0,
+      rejected: 0,
+    });
+  });
+
+  it('counts a latency that is no histogram, and takes the rest of the report', async () => {
+    const rules = [{ level: 1, when: { callee: 'inventory', latency: { p99: '1s' } } }];
+    await plane.mirror.write({
+      requestId: 'rules',
+      author: 'ada',
+      action: 'brownout',
+      operations: [{ kind: 'put', name: brownoutName, document: JSON.stringify({ rules }), expected: 'any' }],
+    });
+    const agent = await connect();
+    const seen = new LatencyHistogram();
+    seen.record(40, 16);
+    const counts = { ok: 8, failed: 2, slow: 3, rejected: 1, blocked: 0 };
+    const cells = [Uint8Array.of(1, 2, 3), seen.encode()].map((latency) => ({
+      ...{ callee: 'inventory', method: '', endpoint: '', latency },
+      ...counts,
+    }));
+    agent.say({
+      message: 'report',
+      report: { seq: 1, elapsedMs: 1000, cells, probes: [], circuits: [], rates: [] },
+    });
+    await until(() => plane.tally.ignoredThings.length > 0, { what: 'the report' });
+    expect(plane.tally.ignoredThings).to.deep.equal(['latency']);
+    expect(plane.face.roster.health('inventory').calls).to.equal(20);
+    expect(plane.face.roster.latency('inventory')).to.include({ samples: 1, count: 16 });
   });
 
   it('says something every fifteen seconds, and ends a stream that is silent for three of them', async () => {

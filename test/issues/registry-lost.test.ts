@@ -93,6 +93,7 @@ describe('an empty list of instances', () => {
       onCircuit: () => {},
       onCallees: () => {},
       onInstances: () => {},
+      onBrownout: () => {},
     });
     const delta = (dataset: string) =>
       state.apply({ dataset, revision: 1, nonce: 1, complete: true, upserts: [], removals: [] });

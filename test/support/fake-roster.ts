@@ -2,6 +2,7 @@
  * A roster that holds what a test puts into it and tells what the test tells: for what REST makes of agents and circuits, without
  * a stream. Its shape is the port's; the real one is tested with real agents.
  */
+
 import type {
   AgentRow,
   CircuitChange,
@@ -11,6 +12,7 @@ import type {
   ServiceHealth,
 } from '../../control-plane/ports.js';
 import type { PolicyRevision } from '../../core/policy/model.js';
+import { LatencyHistogram } from '../../core/resilience/latency.js';
 
 type AgentListener = (row: AgentRow, kind: 'connected' | 'disconnected' | 'refused') => void;
 type CircuitListener = (change: CircuitChange) => void;
@@ -19,6 +21,7 @@ export class FakeRoster implements Roster {
   rows: AgentRow[] = [];
   circuitRows: CircuitRow[] = [];
   readonly healths = new Map<string, ServiceHealth>();
+  readonly latencies = new Map<string, LatencyHistogram>();
   readonly #agents = new Set<AgentListener>();
   readonly #circuits = new Set<CircuitListener>();
 
@@ -62,7 +65,11 @@ export class FakeRoster implements Roster {
   }
 
   health(service: string): ServiceHealth {
-    return this.healths.get(service) ?? { calls: 0, failed: 0, rejected: 0 };
+    return this.healths.get(service) ?? { calls: 0, failed: 0, slow: 0, rejected: 0 };
+  }
+
+  latency(service: string): LatencyHistogram {
+    return this.latencies.get(service) ?? new LatencyHistogram();
   }
 
   on(event: 'circuit', listener: CircuitListener): () => void;

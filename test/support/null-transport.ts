@@ -81,8 +81,10 @@ export class ClientSide {
 export interface StubbedCall {
   readonly call: GuardedCall;
   readonly client: ClientSide;
-  /** Undefined until the call reaches the transport. */
+  /** Undefined until the call reaches the transport; the last attempt's. */
   readonly wire: () => NullCall | undefined;
+  /** One for each attempt that reached the transport. */
+  readonly wires: readonly NullCall[];
 }
 
 export interface StubOptions {
@@ -92,6 +94,8 @@ export interface StubOptions {
   readonly requestStream?: boolean;
   readonly deadline?: grpc.Deadline;
   readonly parent?: grpc.CallOptions['parent'];
+  readonly metadata?: grpc.Metadata;
+  readonly message?: unknown;
   readonly nextCall?: (options: grpc.InterceptorOptions) => NullCall;
   /** Without a start the test makes it itself. */
   readonly start?: boolean;
@@ -119,9 +123,10 @@ export function stubbedCall(
     ...(options.deadline === undefined ? {} : { deadline: options.deadline }),
     ...(options.parent === undefined ? {} : { parent: options.parent }),
   };
-  let wire: NullCall | undefined;
+  const wires: NullCall[] = [];
   const nextCall = (next: grpc.InterceptorOptions) => {
-    wire = options.nextCall?.(next) ?? new NullCall(next);
+    const wire = options.nextCall?.(next) ?? new NullCall(next);
+    wires.push(wire);
     return wire as unknown as grpc.InterceptingCall;
   };
   const call = interceptor
@@ -134,11 +139,11 @@ export function stubbedCall(
       );
   const client = new ClientSide();
   if (options.start !== false) {
-    call.start(new grpc.Metadata(), client.listener);
+    call.start(options.metadata ?? new grpc.Metadata(), client.listener);
     if (!options.requestStream) {
-      call.sendMessage('request');
+      call.sendMessage(options.message ?? 'request');
       call.halfClose();
     }
   }
-  return { call, client, wire: () => wire };
+  return { call, client, wire: () => wires.at(-1), wires };
 }

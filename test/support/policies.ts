@@ -10,7 +10,7 @@ export interface PolicySketch {
   to: string;
   from?: string;
   timeoutMs?: number;
-  /** Needs a capability that no agent of this release has. */
+  /** Needs more than agents in these tests say that they can do. */
   retry?: boolean;
 }
 

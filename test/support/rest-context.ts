@@ -3,6 +3,7 @@
  * what the test says, a clock that stands still if one is given.
  */
 import { createAuthenticator } from '../../control-plane/auth/authenticate.js';
+import { createBrownout } from '../../control-plane/brownout.js';
 import { createEventHub } from '../../control-plane/events.js';
 import { openMirror } from '../../control-plane/mirror.js';
 import type { Mirror } from '../../control-plane/ports.js';
@@ -34,15 +35,19 @@ export async function restContext(
   const real = await openMirror(store, { replica: 'r1' });
   const mirror = options.mirror?.(real) ?? real;
   const roster = new FakeRoster();
-  const events = createEventHub({ mirror, roster, wallNow: () => clock.wallNow(), source: 'r1', logger });
+  const brownout = createBrownout({ mirror, clock, logger });
+  brownout.observe(roster);
+  const wallNow = () => clock.wallNow();
+  const events = createEventHub({ mirror, roster, brownout, wallNow, source: 'r1', logger });
   const telemetry = createTelemetry({ mesh: 'm', replica: 'r1' });
-  telemetry.observe({ mirror, roster, eventStreams: () => events.readers });
+  telemetry.observe({ mirror, roster, brownout, eventStreams: () => events.readers });
   return {
     mesh: 'm',
     replica: 'r1',
     mirror,
     store,
     roster,
+    brownout,
     events,
     telemetry,
     authenticator: createAuthenticator(undefined),
@@ -53,6 +58,7 @@ export async function restContext(
     unreadyReason: options.unreadyReason ?? (() => ''),
     async close() {
       events.close();
+      brownout.close();
       await real.close();
       await store.close();
     },

@@ -21,7 +21,7 @@ export function circuitSpec(changes: Partial<CircuitSpec> = {}): CircuitSpec {
 }
 
 export function bulkheadSpec(maxConcurrent: number, changes: Partial<BulkheadSpec> = {}): BulkheadSpec {
-  return { maxConcurrent, maxQueue: 0, ...changes };
+  return { maxConcurrent, maxQueue: 0, per: 'service', ...changes };
 }
 
 /** Sections as one policy gives them. */

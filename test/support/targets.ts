@@ -2,6 +2,8 @@
  * An agent's targets with everything around them replaced: policies from a variable, a clock that the test moves, and what
  * was told to whom kept in lists.
  */
+import type { DecisionListener } from '../../agent/decisions.js';
+import type { Target } from '../../agent/target.js';
 import { type CircuitChange, Targets } from '../../agent/targets.js';
 import type { Effective } from '../../core/policy/model.js';
 import type { Random } from '../../core/random.js';
@@ -16,15 +18,25 @@ export interface Bench {
   readonly warnings: string[];
   /** What holds from the next `refresh` on (or for names that are new). */
   policies: (to: string, method: string) => Effective;
+  /** Of those, what policies in shadow would change. */
+  shadows: (to: string, method: string) => Effective | undefined;
   /** Gives every name these policies, from the next call on. */
-  apply(effective: Effective): void;
+  apply(effective: Effective, shadow?: Effective): void;
   /** Called with each change of a circuit, after it was noted. */
   listener: (change: CircuitChange) => void;
 }
 
 export function bench(
   effective: Effective = {},
-  options: { random?: Random; maxKeys?: number; start?: number } = {},
+  options: {
+    random?: Random;
+    maxKeys?: number;
+    start?: number;
+    decisions?: DecisionListener;
+    /** What policies in shadow would change. */
+    shadow?: Effective;
+    onGone?: (target: Target) => void;
+  } = {},
 ): Bench {
   const clock = new VirtualClock(options.start ?? 1_000);
   const changes: CircuitChange[] = [];
@@ -37,8 +49,10 @@ export function bench(
     newCallees,
     warnings,
     policies: () => effective,
-    apply(next) {
+    shadows: () => options.shadow,
+    apply(next, shadow) {
       made.policies = () => next;
+      made.shadows = () => shadow;
       made.targets.refresh();
     },
     listener: quiet,
@@ -53,12 +67,15 @@ export function bench(
         error: quiet,
       },
       effective: (to, method) => made.policies(to, method),
+      shadowed: (to, method) => made.shadows(to, method),
       onNewCallee: (to) => void newCallees.push(to),
       onCircuit: (change) => {
         changes.push(change);
         made.listener(change);
       },
       ...(options.maxKeys === undefined ? {} : { maxKeys: options.maxKeys }),
+      ...(options.decisions === undefined ? {} : { decisions: options.decisions }),
+      ...(options.onGone === undefined ? {} : { onGone: options.onGone }),
     }),
   };
   return made;

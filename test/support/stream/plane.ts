@@ -22,6 +22,7 @@ export class Tally implements GrpcMetrics {
   refusals = 0;
   readonly ends: EndReason[] = [];
   readonly ignoredThings: Ignored[] = [];
+  limits = { limits: 0, grantedPerSecond: 0 };
 
   push(bytes: number): void {
     this.pushes++;
@@ -38,6 +39,9 @@ export class Tally implements GrpcMetrics {
   }
   ignored(what: Ignored): void {
     this.ignoredThings.push(what);
+  }
+  rates(limits: number, grantedPerSecond: number): void {
+    this.limits = { limits, grantedPerSecond };
   }
 }
 

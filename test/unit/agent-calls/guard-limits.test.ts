@@ -3,7 +3,8 @@
  */
 import { getEventListeners } from 'node:events';
 import { expect } from 'chai';
-import { type GuardContext, guard } from '../../../agent/guard.js';
+import { guard } from '../../../agent/guard.js';
+import type { GuardContext } from '../../../agent/guarded-function.js';
 import type { MeshError } from '../../../core/errors.js';
 import { bulkheadSpec, circuitSpec, effectiveOf } from '../../support/specs.js';
 import { bench, rejectionOf, settled, work } from '../../support/targets.js';

@@ -2,7 +2,8 @@
  * `guard`: what it runs, what it rejects with, and what counts for and against the target.
  */
 import { expect } from 'chai';
-import { type GuardContext, guard } from '../../../agent/guard.js';
+import { guard } from '../../../agent/guard.js';
+import type { GuardContext } from '../../../agent/guarded-function.js';
 import { MeshError } from '../../../core/errors.js';
 import { bulkheadSpec, circuitSpec, effectiveOf } from '../../support/specs.js';
 import { bench, rejectionOf, settled, work } from '../../support/targets.js';

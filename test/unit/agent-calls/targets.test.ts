@@ -4,7 +4,8 @@
 import { expect } from 'chai';
 import { guard } from '../../../agent/guard.js';
 import { createInterceptor } from '../../../agent/interceptor.js';
-import { OVERFLOW } from '../../../agent/targets.js';
+import { OVERFLOW } from '../../../agent/overflow.js';
+import { LatencyHistogram } from '../../../core/resilience/latency.js';
 import { stubbedCall } from '../../support/null-transport.js';
 import { bulkheadSpec, circuitSpec, effectiveOf } from '../../support/specs.js';
 import { bench, rejectionOf, settled, work } from '../../support/targets.js';
@@ -157,10 +158,31 @@ describe('counts', () => {
     await rejectionOf(guard(targets, 'a', fails));
     await rejectionOf(guard(targets, 'a', fails));
     await guard(targets, 'b', async () => 1);
-    expect(targets.drainCells()).to.deep.equal([
-      { callee: 'a', method: '', ok: 1, failed: 1, slow: 1, rejected: 1, blocked: 1 },
-      { callee: 'b', method: '', ok: 1, failed: 0, slow: 0, rejected: 0, blocked: 0 },
-    ]);
+    const [a, b] = targets.drainCells().map(({ latency, ...cell }) => ({
+      ...cell,
+      sampled: LatencyHistogram.decode(latency)?.count ?? 0,
+    }));
+    // Of few calls every latency is recorded.
+    expect(a).to.deep.equal({
+      callee: 'a',
+      method: '',
+      ok: 1,
+      failed: 1,
+      slow: 1,
+      rejected: 1,
+      blocked: 1,
+      sampled: 2,
+    });
+    expect(b).to.deep.equal({
+      callee: 'b',
+      method: '',
+      ok: 1,
+      failed: 0,
+      slow: 0,
+      rejected: 0,
+      blocked: 0,
+      sampled: 1,
+    });
     expect(targets.drainCells()).to.deep.equal([]);
   });
 });

@@ -4,13 +4,14 @@
 import { expect } from 'chai';
 import { Reporter } from '../../../agent/reporter.js';
 import type { Cell, CircuitChange } from '../../../agent/targets.js';
+import type { RateDemand } from '../../../proto/messages.js';
 import { keptOutlet } from '../../support/outlet.js';
 import { VirtualClock } from '../../support/virtual-clock.js';
 
 const intervals = { heartbeatMs: 0, reportMs: 1_000, urgentReportMs: 100 };
 
 function cell(callee: string, ok = 1): Cell {
-  return { callee, method: '', ok, failed: 0, slow: 0, rejected: 0, blocked: 0 };
+  return { callee, method: '', ok, failed: 0, slow: 0, rejected: 0, blocked: 0, latency: new Uint8Array(0) };
 }
 
 function change(callee: string, to: CircuitChange['to']): CircuitChange {
@@ -33,8 +34,10 @@ function setUp() {
   let cells: Cell[] = [];
   let circuits: CircuitChange[] = [];
   let made = 0;
+  let demands: RateDemand[] = [];
   const reporter = new Reporter(clock, {
     drainCells: () => cells.splice(0),
+    rateDemands: () => demands.splice(0),
     circuits: () => circuits,
     get circuitsMade() {
       return made;
@@ -50,6 +53,10 @@ function setUp() {
       cells = [...cells, ...more];
     },
     pending: () => cells.length,
+    asked: (...more: RateDemand[]) => {
+      demands = [...demands, ...more];
+    },
+    demanded: () => demands.length,
     has: (...present: CircuitChange[]) => {
       circuits = present;
       made++;
@@ -169,6 +176,30 @@ describe('the reporter', () => {
     clock.advance(10_000);
     expect(pending()).to.equal(0);
     expect(reports()).to.have.length(1);
+  });
+
+  it('tells once a second what limits of the mesh were asked for, also when nothing else happened', () => {
+    const { clock, reporter, outlet, asked, reports } = setUp();
+    reporter.use(outlet, intervals);
+    asked({ id: 'inventory|p', asked: 3 }, { id: 'x'.repeat(1_025), asked: 1 }, { id: 'a|p\n', asked: 1 });
+    clock.advance(2_000);
+    asked({ id: 'inventory|p', asked: 2 ** 40 });
+    clock.advance(1_000);
+    expect(reports().map(({ rates }) => rates)).to.deep.equal([
+      [],
+      [{ id: 'inventory|p', asked: 3 }],
+      [{ id: 'inventory|p', asked: 2 ** 32 - 1 }],
+    ]);
+  });
+
+  it('drops what was asked for while nobody listens, and cuts what is too much off', () => {
+    const { clock, reporter, outlet, asked, demanded, reports } = setUp();
+    asked({ id: 'inventory|p', asked: 3 });
+    reporter.use(outlet, intervals);
+    expect(demanded()).to.equal(0);
+    asked(...Array.from({ length: 1_100 }, (_, i) => ({ id: `c${i}|p`, asked: 1 })));
+    clock.advance(1_000);
+    expect(reports().map(({ rates }) => rates.length)).to.deep.equal([0, 400, 400, 200]);
   });
 
   it('waits for a peer that reads slowly, without losing a count', () => {

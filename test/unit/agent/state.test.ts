@@ -27,6 +27,7 @@ function setUp(clock = new VirtualClock()) {
     onCircuit: (change) => void changes.push(change),
     onCallees: () => {},
     onInstances: () => {},
+    onBrownout: () => {},
   });
   return { clock, logger, changes, state };
 }
@@ -80,10 +81,10 @@ describe('the state of an agent', () => {
   it('refuses what it can not enforce, keeps the last good one, and takes a good one later (trap 18)', () => {
     const { state, logger } = setUp();
     state.apply(delta([wirePolicy('p', 1)]));
-    const retrying = { match: { to: 'inventory' }, spec: { retry: { attempts: 3 } } };
-    const refused = state.apply(delta([wirePolicy('p', 2, retrying)], { complete: false }));
+    const staged = { match: { to: 'inventory' }, rollout: { percent: 50 } };
+    const refused = state.apply(delta([wirePolicy('p', 2, staged)], { complete: false }));
     expect(refused.ack.rejected[0]).to.include({ name: 'p', revision: 2 });
-    expect(refused.ack.rejected[0]?.reason).to.match(/retry/);
+    expect(refused.ack.rejected[0]?.reason).to.match(/rollout/);
     expect(refused.event.refused[0]).to.include({ policy: 'p', revision: 2 });
     expect(logger.of('warn')).to.have.length(1);
     expect(state.targets.circuit('inventory')).to.include({ policy: 'p', revision: 1 });

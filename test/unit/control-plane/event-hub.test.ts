@@ -1,11 +1,13 @@
 /** The numbered list of what happened: what becomes an event, how far back it remembers, and that a reader can't harm it. */
 import { expect } from 'chai';
+import { createBrownout } from '../../../control-plane/brownout.js';
 import { createEventHub, type EventHub, type MeshEvent } from '../../../control-plane/events.js';
 import { openMirror } from '../../../control-plane/mirror.js';
-import type { Mirror, MirrorEvents } from '../../../control-plane/ports.js';
+import type { Brownout, Mirror, MirrorEvents } from '../../../control-plane/ports.js';
 import { openStore } from '../../../control-plane/store/open.js';
 import type { Instance, Store } from '../../../control-plane/store/store.js';
 import { silentLogger } from '../../../control-plane/telemetry/logger.js';
+import { systemClock } from '../../../core/clock.js';
 import { parsePolicy } from '../../../core/policy/index.js';
 import { agentRow, circuitRow, FakeRoster } from '../../support/fake-roster.js';
 import { mirrorView } from '../../support/mirror-view.js';
@@ -22,6 +24,7 @@ describe('event hub', () => {
   let mirror: Mirror;
   let roster: FakeRoster;
   let hub: EventHub;
+  let brownout: Brownout;
   let seen: MeshEvent[];
   const logged: string[] = [];
 
@@ -29,9 +32,11 @@ describe('event hub', () => {
     store = await openStore('memory', { mesh: 'm', replica: 'r1' });
     mirror = await openMirror(store, { replica: 'r1' });
     roster = new FakeRoster();
+    brownout = createBrownout({ mirror, clock: systemClock, logger: silentLogger });
     hub = createEventHub({
       mirror,
       roster,
+      brownout,
       wallNow: () => 0,
       source: 'r1-abcd',
       logger: { ...silentLogger, error: (_fields, message) => logged.push(message) },
@@ -42,6 +47,7 @@ describe('event hub', () => {
 
   afterEach(async () => {
     hub.close();
+    brownout.close();
     expect(roster.listeners, 'listeners left at the roster').to.equal(0);
     await mirror.close();
     await store.close();
@@ -122,6 +128,7 @@ describe('event hub', () => {
     const other = createEventHub({
       mirror: shown,
       roster,
+      brownout,
       wallNow: () => 0,
       source: 's',
       logger: silentLogger,

@@ -8,7 +8,7 @@ const duration = (minMs: number, maxMs: number) =>
 const rate = fc.integer({ min: 1, max: 1_000 }).map((n) => `${n / 10}%`);
 const some = <T>(shape: { [K in keyof T]: fc.Arbitrary<T[K]> }) => fc.record(shape, { requiredKeys: [] });
 
-export const callee = fc.constantFrom('*', 'inventory', 'payments');
+export const callee = fc.constantFrom('*', 'inventory', 'payments', 'self');
 export const caller = fc.constantFrom('checkout', 'web');
 export const method = fc.constantFrom(
   'shop.v1.Inventory/*',
@@ -31,19 +31,96 @@ const circuit = fc.oneof(
   fc.integer({ min: 1, max: 100 }).map((calls) => ({ window: { calls }, minimumCalls: calls })),
 );
 
+const choice = fc.constantFrom('service', 'method');
+const share = fc.integer({ min: 1, max: 250 }).map((n) => `${n / 10}%`);
+
+const bulkhead = fc.record(
+  {
+    maxConcurrent: fc.oneof(fc.integer({ min: 1, max: 99 }), fc.constant('auto')),
+    maxQueue: fc.integer({ min: 0, max: 99 }),
+    shares: some({ 'critical-plus': share, critical: share, 'sheddable-plus': share, sheddable: share }),
+    per: choice,
+  },
+  { requiredKeys: ['maxConcurrent'] },
+);
+
+const rateLimit = fc.record(
+  {
+    rate: fc.integer({ min: 1, max: 1_000 }),
+    per: duration(1, 60_000),
+    burst: fc.integer({ min: 1, max: 1_000 }),
+    scope: fc.constantFrom('local', 'cluster'),
+    by: choice,
+  },
+  { requiredKeys: ['rate'] },
+);
+
+const admission = some({ window: duration(100, 60_000), successRate: rate, maxRejection: rate });
+
+const outlier = some({
+  interval: duration(100, 60_000),
+  failureRate: rate,
+  minimumCalls: fc.integer({ min: 1, max: 1_000 }),
+  minimumHosts: fc.integer({ min: 1, max: 10 }),
+  ejectFor: duration(100, 60_000),
+  maxEjectFor: duration(60_000, 600_000),
+  maxEjected: rate,
+});
+
+const classify = fc.dictionary(
+  fc.constantFrom('NOT_FOUND', 'UNKNOWN', '404', '503', 'ECONNRESET', 'TimeoutError', 'toString'),
+  fc.constantFrom('success', 'failure', 'neutral'),
+);
+
+const hedge = some({
+  delay: fc.oneof(fc.constantFrom('p50', 'p95', 'p99.9'), duration(1, 499)),
+  extra: fc.integer({ min: 1, max: 4 }),
+});
+
+const retry = some({
+  attempts: fc.integer({ min: 1, max: 5 }),
+  on: fc.uniqueArray(fc.constantFrom('UNAVAILABLE', 'ABORTED', 'UNKNOWN'), { minLength: 1 }),
+  backoff: some({ base: duration(1, 250), max: duration(250, 1_000) }),
+  budget: rate,
+});
+
+/** A chain of up to two that may pass on, and perhaps one that always answers. */
+const fallback = fc
+  .tuple(
+    fc.array(
+      fc.oneof(
+        fc.record({ cache: fc.record({ maxAge: duration(1, 60_000) }) }),
+        fc.record({ target: fc.record({ to: fc.constant('elsewhere') }) }),
+        fc.record({ handler: fc.constantFrom('lastKnown', 'toString') }),
+      ),
+      { maxLength: 2 },
+    ),
+    fc.oneof(
+      fc.jsonValue().map((value) => ({ static: harmless(value) })),
+      fc.record({ error: fc.record({ status: fc.constantFrom('NOT_FOUND', 'UNAVAILABLE') }) }),
+    ),
+  )
+  .map(([chain, last]) => [...chain, last]);
+
 const spec = some({
   timeout: fc.option(duration(500, 5_000)),
   attemptTimeout: fc.option(duration(1, 499)),
   streamTimeout: fc.option(duration(1, 60_000)),
   idempotent: fc.option(fc.boolean()),
-  retry: fc.option(some({ attempts: fc.integer({ min: 1, max: 5 }), budget: rate })),
+  retry: fc.option(retry),
   circuit: fc.option(circuit),
-  bulkhead: fc.option(
-    fc.record({ maxConcurrent: fc.oneof(fc.integer({ min: 1, max: 99 }), fc.constant('auto')) }),
-  ),
-  rateLimit: fc.option(fc.record({ rate: fc.integer({ min: 1, max: 1_000 }) })),
-  fallback: fc.option(fc.jsonValue().map((value) => [{ static: harmless(value) }])),
+  bulkhead: fc.option(bulkhead),
+  rateLimit: fc.option(rateLimit),
+  admission: fc.option(admission),
+  outlier: fc.option(outlier),
+  classify: fc.option(classify),
+  fallback: fc.option(fallback),
 });
+
+/** A hedge comes with what it needs. */
+const withHedge = fc
+  .tuple(spec, fc.option(hedge, { nil: undefined }))
+  .map(([rest, hedging]) => (hedging === undefined ? rest : { ...rest, idempotent: true, hedge: hedging }));
 
 /** A document that the parser takes. */
 export const document = fc.record(
@@ -52,7 +129,7 @@ export const document = fc.record(
     match: fc.record({ to: callee, from: caller, method }, { requiredKeys: ['to'] }),
     mode: fc.constantFrom('enforce', 'shadow', 'off'),
     priority: fc.integer({ min: -2, max: 2 }),
-    spec,
+    spec: withHedge,
     rollout: some({ percent: fc.integer({ min: 0, max: 100 }) }),
   },
   { requiredKeys: ['policy', 'match'] },
@@ -83,6 +160,14 @@ const words = fc.constantFrom(
   'hedge',
   'fallback',
   'static',
+  'bulkhead',
+  'shares',
+  'critical',
+  'rateLimit',
+  'admission',
+  'outlier',
+  'classify',
+  'NOT_FOUND',
   'rollout',
   '__proto__',
   'constructor',
@@ -104,6 +189,7 @@ const leaf = fc.oneof(
     '50%',
     '*',
     'auto',
+    'failure',
     'UNAVAILABLE',
     '',
   ),

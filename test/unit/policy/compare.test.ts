@@ -3,7 +3,15 @@
  */
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { diffPolicies, inRollout, requirements, rolloutPlace, unmet } from '../../../core/policy/index.js';
+import { capabilities } from '../../../core/policy/capabilities.js';
+import {
+  diffPolicies,
+  inRollout,
+  requirements,
+  rolloutPlace,
+  sectionNames,
+  unmet,
+} from '../../../core/policy/index.js';
 import { property } from '../../support/property.js';
 import { policyOf, withSpec } from './helpers.js';
 
@@ -24,6 +32,25 @@ describe('a diff', () => {
       { path: 'spec.circuit.halfOpen.calls', after: 1 },
       { path: 'spec.circuit.openFor', before: '5s' },
       { path: 'spec.timeout', before: '1s', after: '2s' },
+    ]);
+  });
+
+  it('goes into sections whose fields are named by the user, and tells a chain of fallbacks whole', () => {
+    const before = withSpec({
+      classify: { NOT_FOUND: 'failure', '404': 'failure' },
+      bulkhead: { maxConcurrent: 9, shares: { critical: '50%' } },
+      fallback: [{ static: 1 }],
+    });
+    const after = withSpec({
+      classify: { NOT_FOUND: 'neutral' },
+      bulkhead: { maxConcurrent: 9, shares: { critical: '50%', sheddable: '10%' } },
+      fallback: [{ handler: 'h' }, { static: 1 }],
+    });
+    expect(diffPolicies(before, after)).to.deep.equal([
+      { path: 'spec.bulkhead.shares.sheddable', after: '10%' },
+      { path: 'spec.classify["404"]', before: 'failure' },
+      { path: 'spec.classify.NOT_FOUND', before: 'failure', after: 'neutral' },
+      { path: 'spec.fallback', before: [{ static: 1 }], after: [{ handler: 'h' }, { static: 1 }] },
     ]);
   });
 
@@ -66,6 +93,38 @@ describe('requirements', () => {
       requirements(withSpec({ timeout: '1s', circuit: {}, bulkhead: { maxConcurrent: 1 } })),
     ).to.deep.equal(['timeout', 'circuit', 'bulkhead']);
     expect(requirements(withSpec({ idempotent: false }))).to.deep.equal(['idempotent']);
+  });
+
+  it('name each section of this release, and each is among what its agent can do', () => {
+    const policy = policyOf({
+      policy: 'p',
+      match: { to: 'x' },
+      mode: 'shadow',
+      spec: {
+        timeout: '1s',
+        attemptTimeout: '500ms',
+        streamTimeout: '1m',
+        idempotent: true,
+        retry: {},
+        hedge: {},
+        circuit: { scope: 'cluster' },
+        bulkhead: { maxConcurrent: 'auto', shares: { critical: '50%' }, per: 'method' },
+        rateLimit: { rate: 1, scope: 'cluster', by: 'method' },
+        admission: {},
+        outlier: {},
+        classify: {},
+        fallback: [{ static: 1 }],
+      },
+    });
+    expect(Object.keys(policy.spec)).to.have.members(sectionNames);
+    expect(requirements(policy)).to.deep.equal([
+      ...sectionNames,
+      'bulkhead.auto',
+      'bulkhead.shares',
+      'bulkhead.per',
+      'shadow',
+    ]);
+    expect(unmet(policy, capabilities)).to.deep.equal([]);
   });
 
   it('are none for a section that is removed, and none for a policy that is off', () => {

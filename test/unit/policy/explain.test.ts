@@ -88,16 +88,49 @@ describe('explain', () => {
     const { fields: shown } = explained({
       policy: 'p',
       match: { to: '*' },
-      spec: { fallback: [{ cache: { maxAge: '1s' } }, { static: { a: [1] } }], rateLimit: { rate: 9 } },
+      spec: { fallback: [{ cache: { maxAge: '1s' } }, { static: [{ a: [1] }] }], rateLimit: { rate: 9 } },
     });
     expect(shown.map(({ path, value }) => [path, value])).to.deep.equal([
       ['rateLimit.rate', 9],
       ['rateLimit.per', '1s'],
       ['rateLimit.burst', 9],
       ['rateLimit.scope', 'local'],
+      ['rateLimit.by', 'service'],
       ['fallback[0].cache.maxAge', '1s'],
-      ['fallback[1].static', { a: [1] }],
+      ['fallback[1].static', [{ a: [1] }]],
     ]);
+  });
+
+  it('tells the fields of sections that have names of their own in them', () => {
+    const answer = explained({
+      policy: 'p',
+      match: { to: '*' },
+      spec: {
+        bulkhead: { maxConcurrent: 10, shares: { sheddable: '10%', 'critical-plus': '30%' } },
+        admission: {},
+        classify: { NOT_FOUND: 'failure', '404': 'failure' },
+      },
+    });
+    expect(fields(answer)).to.deep.equal([
+      'bulkhead.maxConcurrent = 10 from p@1',
+      'bulkhead.maxQueue = 0 from p@1 *',
+      'bulkhead.shares.critical-plus = "30%" from p@1',
+      'bulkhead.shares.sheddable = "10%" from p@1',
+      'bulkhead.per = "service" from p@1 *',
+      'admission.window = "30s" from p@1 *',
+      'admission.successRate = "95%" from p@1 *',
+      'admission.maxRejection = "80%" from p@1 *',
+      'classify["404"] = "failure" from p@1',
+      'classify.NOT_FOUND = "failure" from p@1',
+    ]);
+  });
+
+  it('tells a section that says nothing, since it replaces one that does', () => {
+    const answer = explained(
+      { policy: 'base', match: { to: '*' }, spec: { classify: { NOT_FOUND: 'failure' } } },
+      { policy: 'inv', match: { to: 'inventory' }, spec: { classify: {} } },
+    );
+    expect(fields(answer)).to.deep.equal(['classify = {} from inv@2']);
   });
 
   it('repeats the question', () => {
@@ -163,6 +196,26 @@ describe('conflicts', () => {
     expect(explained(hedged).conflicts).to.deep.equal([]);
   });
 
+  it('are a pause as long as a call of another policy', () => {
+    const [found] = explained(
+      { policy: 'base', match: { to: '*' }, spec: { timeout: '50ms' } },
+      { policy: 'inv', match: { to: 'inventory' }, spec: { retry: { backoff: { base: '50ms' } } } },
+    ).conflicts;
+    expect(found).to.deep.equal({
+      path: 'retry.backoff.base',
+      message: 'must be below timeout (50ms); got 50ms, and most calls are over before their retry starts',
+      policies: ['inv@2', 'base@1'],
+    });
+  });
+
+  it('are none of sections that are not enforced for such calls', () => {
+    const documents = [
+      { policy: 'base', match: { to: '*' }, spec: { timeout: '300ms' } },
+      { policy: 'in', match: { to: 'self' }, spec: { attemptTimeout: '1s' } },
+    ];
+    expect(explain(new PolicyIndex(revisions(...documents)), { to: 'self' }).conflicts).to.deep.equal([]);
+  });
+
   it('are none where the limits agree', () => {
     const index = new PolicyIndex(
       revisions(
@@ -186,67 +239,6 @@ describe('conflicts', () => {
     expect(answer.conflicts).to.deep.equal([]);
     expect(notes(answer)).to.deep.equal([
       'idle: circuit.slowCall of p@1 must be at most attemptTimeout (300ms); got 500ms, and no attempt lasts that long',
-    ]);
-  });
-});
-
-describe('notes', () => {
-  it('say that nothing protects the call', () => {
-    expect(
-      notes(explained({ policy: 'p', match: { to: '*' }, mode: 'off', spec: { timeout: '1s' } })),
-    ).to.deep.equal([
-      'unprotected: no policy in force says anything about these calls: they run unprotected',
-    ]);
-  });
-
-  it('say which policies agents refuse, and for what', () => {
-    const retry = {
-      policy: 'p',
-      match: { to: '*' },
-      spec: { timeout: '1s', idempotent: true, retry: {}, fallback: [{ static: 1 }] },
-    };
-    expect(notes(explained(retry))).to.deep.equal([
-      "refused: p@1 is refused whole by agents that can't enforce retry, fallback; they keep the revision they had",
-    ]);
-    expect(explain(new PolicyIndex(revisions(retry)), query).notes).to.deep.equal([]);
-  });
-
-  it('say what is enforced by each agent for itself, until agents can do more', () => {
-    const cluster = { policy: 'p', match: { to: '*' }, spec: { circuit: { scope: 'cluster' } } };
-    expect(notes(explained(cluster))).to.deep.equal([
-      'approximated: circuit.scope: cluster of p@1 is enforced by each agent for itself',
-    ]);
-    const able = [...agent, 'circuit.cluster'];
-    expect(explain(new PolicyIndex(revisions(cluster)), query, able).notes).to.deep.equal([]);
-  });
-
-  it('say what a policy in shadow would change, and whom a rollout reaches', () => {
-    const answer = explained(
-      { policy: 'base', match: { to: '*' }, spec: { timeout: '1s', circuit: {} } },
-      {
-        policy: 's',
-        match: { to: 'inventory' },
-        mode: 'shadow',
-        spec: { timeout: '2s', bulkhead: null },
-        rollout: { percent: 10 },
-      },
-    );
-    expect(notes(answer)).to.deep.equal([
-      'shadow: s@2 is in shadow: enforced, it would change timeout',
-      'rollout: s@2 reaches 10 % of the instances',
-      "refused: s@2 is refused whole by agents that can't enforce shadow, rollout; they keep the revision they had",
-    ]);
-  });
-
-  it('say which settings have no effect', () => {
-    const answer = explained({
-      policy: 'p',
-      match: { to: '*' },
-      spec: { circuit: { cluster: { quorum: '10%' } }, retry: {} },
-    });
-    expect(notes(answer).filter((note) => note.startsWith('idle'))).to.deep.equal([
-      'idle: retry of p@1 repeats only what was provably never sent, since idempotent is not true',
-      'idle: circuit.cluster of p@1 has no effect while scope is local',
     ]);
   });
 });

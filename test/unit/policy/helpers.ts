@@ -1,6 +1,7 @@
 /**
  * Short ways to say what tests of policies say often: this document parses, that one has these faults.
  */
+import { expect } from 'chai';
 import { type Policy, type PolicyRevision, parsePolicy } from '../../../core/policy/index.js';
 
 /** The parsed policy, or an error with all faults. */
@@ -28,4 +29,17 @@ export function faultsOfSpec(spec: unknown): string[] {
 /** Revisions 1, 2, … in this order. */
 export function revisions(...documents: object[]): PolicyRevision[] {
   return documents.map((document, i) => ({ policy: policyOf(document), revision: i + 1 }));
+}
+
+/** Title, spec, and the faults of it, each told by how it begins. */
+export type Refusal = readonly [title: string, spec: unknown, ...faults: string[]];
+
+/** A test for each. */
+export function refusedFor(table: readonly Refusal[]): void {
+  for (const [title, spec, ...faults] of table)
+    it(title, () => {
+      const found = faultsOfSpec(spec);
+      expect(found, found.join('\n')).to.have.length(faults.length);
+      for (const [i, fault] of faults.entries()) expect(found[i]?.slice(0, fault.length)).to.equal(fault);
+    });
 }

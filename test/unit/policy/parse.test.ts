@@ -3,7 +3,7 @@
  */
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
-import { parseDocument, parsePolicy } from '../../../core/policy/index.js';
+import { parseDocument, parsePolicy, sectionNames } from '../../../core/policy/index.js';
 import { policyOf, withSpec } from './helpers.js';
 
 /** The example of the design, with everything in it. */
@@ -35,8 +35,25 @@ const whole = {
         rampStep: '2s',
       },
     },
-    bulkhead: { maxConcurrent: 50, maxQueue: 20, queueTimeout: '100ms' },
-    rateLimit: { rate: 500, per: '1s', burst: 100, scope: 'local' },
+    bulkhead: {
+      maxConcurrent: 50,
+      maxQueue: 20,
+      queueTimeout: '100ms',
+      shares: { 'critical-plus': '20%', critical: '33.3%', sheddable: '0.5%' },
+      per: 'method',
+    },
+    rateLimit: { rate: 500, per: '1s', burst: 100, scope: 'local', by: 'method' },
+    admission: { window: '1m', successRate: '90%', maxRejection: '50%' },
+    outlier: {
+      interval: '5s',
+      failureRate: '30%',
+      minimumCalls: 5,
+      minimumHosts: 3,
+      ejectFor: '10s',
+      maxEjectFor: '1m',
+      maxEjected: '25%',
+    },
+    classify: { NOT_FOUND: 'failure', '404': 'failure', ECONNRESET: 'neutral', UNKNOWN: 'success' },
     fallback: [{ cache: { maxAge: '60s' } }, { static: { available: false } }],
   },
   rollout: { percent: 100 },
@@ -74,8 +91,25 @@ describe('a policy', () => {
             rampStepMs: 2_000,
           },
         },
-        bulkhead: { maxConcurrent: 50, maxQueue: 20, queueTimeoutMs: 100 },
-        rateLimit: { rate: 500, perMs: 1_000, burst: 100, scope: 'local' },
+        bulkhead: {
+          maxConcurrent: 50,
+          maxQueue: 20,
+          queueTimeoutMs: 100,
+          shares: { 'critical-plus': 0.2, critical: 0.333, sheddable: 0.005 },
+          per: 'method',
+        },
+        rateLimit: { rate: 500, perMs: 1_000, burst: 100, scope: 'local', by: 'method' },
+        admission: { windowMs: 60_000, successRate: 0.9, maxRejection: 0.5 },
+        outlier: {
+          intervalMs: 5_000,
+          failureRate: 0.3,
+          minimumCalls: 5,
+          minimumHosts: 3,
+          ejectForMs: 10_000,
+          maxEjectForMs: 60_000,
+          maxEjected: 0.25,
+        },
+        classify: { NOT_FOUND: 'failure', '404': 'failure', ECONNRESET: 'neutral', UNKNOWN: 'success' },
         fallback: [
           { kind: 'cache', maxAgeMs: 60_000 },
           { kind: 'static', value: Object.assign(Object.create(null), { available: false }) },
@@ -127,6 +161,8 @@ describe('a policy', () => {
       hedge: {},
       bulkhead: { maxConcurrent: 5 },
       rateLimit: { rate: 7 },
+      admission: {},
+      outlier: {},
     });
     expect(spec.retry).to.deep.equal({
       attempts: 3,
@@ -135,8 +171,18 @@ describe('a policy', () => {
       budget: 0.2,
     });
     expect(spec.hedge).to.deep.equal({ delay: { kind: 'percentile', p: 0.95 }, extra: 1 });
-    expect(spec.bulkhead).to.deep.equal({ maxConcurrent: 5, maxQueue: 0 });
-    expect(spec.rateLimit).to.deep.equal({ rate: 7, perMs: 1_000, burst: 7, scope: 'local' });
+    expect(spec.bulkhead).to.deep.equal({ maxConcurrent: 5, maxQueue: 0, per: 'service' });
+    expect(spec.rateLimit).to.deep.equal({ rate: 7, perMs: 1_000, burst: 7, scope: 'local', by: 'service' });
+    expect(spec.admission).to.deep.equal({ windowMs: 30_000, successRate: 0.95, maxRejection: 0.8 });
+    expect(spec.outlier).to.deep.equal({
+      intervalMs: 10_000,
+      failureRate: 0.5,
+      minimumCalls: 10,
+      minimumHosts: 2,
+      ejectForMs: 30_000,
+      maxEjectForMs: 300_000,
+      maxEjected: 0.5,
+    });
   });
 
   it('may count calls instead of time, hedge after a fixed time, adapt its bulkhead', () => {
@@ -149,6 +195,40 @@ describe('a policy', () => {
     expect(spec.circuit?.window).to.deep.equal({ kind: 'count', calls: 100 });
     expect(spec.hedge?.delay).to.deep.equal({ kind: 'fixed', ms: 50 });
     expect(spec.bulkhead?.maxConcurrent).to.equal('auto');
+  });
+
+  it('may guarantee parts of an adaptive limit, to all of its calls together', () => {
+    const shares = { 'critical-plus': '25%', critical: '25%', 'sheddable-plus': '25%', sheddable: '25%' };
+    expect(withSpec({ bulkhead: { maxConcurrent: 'auto', shares } }).spec.bulkhead?.shares).to.deep.equal({
+      'critical-plus': 0.25,
+      critical: 0.25,
+      'sheddable-plus': 0.25,
+      sheddable: 0.25,
+    });
+    // 33.4 + 33.3 + 33.3 is above 100 in the arithmetic of floating point.
+    withSpec({
+      bulkhead: {
+        maxConcurrent: 9,
+        shares: { critical: '33.4%', 'sheddable-plus': '33.3%', sheddable: '33.3%' },
+      },
+    });
+  });
+
+  it('may move what any status or error counts as, by whichever name it goes', () => {
+    const classify = {
+      RESOURCE_EXHAUSTED: 'neutral',
+      '503': 'success',
+      '23505': 'success',
+      TimeoutError: 'failure',
+      'ERR_HTTP2.x-1': 'neutral',
+      QUERY_CANCELED: 'neutral',
+    };
+    expect({ ...withSpec({ classify }).spec.classify }).to.deep.equal(classify);
+  });
+
+  it('may leave out instances for one length of time alone', () => {
+    const outlier = withSpec({ outlier: { ejectFor: '5m' } }).spec.outlier;
+    expect([outlier?.ejectForMs, outlier?.maxEjectForMs]).to.deep.equal([300_000, 300_000]);
   });
 
   it('may fall back in each of the ways', () => {
@@ -171,11 +251,14 @@ describe('a policy', () => {
   });
 
   it('keeps null of a section apart from its absence', () => {
-    const { spec } = withSpec({ timeout: null, circuit: null, bulkhead: null, fallback: null, retry: null });
-    expect(spec).to.deep.equal({ timeout: null, circuit: null, bulkhead: null, fallback: null, retry: null });
+    const removed = Object.fromEntries(sectionNames.map((section) => [section, null]));
+    expect(withSpec(removed).spec).to.deep.equal(removed);
   });
 
-  it('may have a slow call above its attempts and a wait above its call: idle, and no fault', () => {
+  it('may have settings that are idle, and no fault', () => {
+    withSpec({ timeout: '20ms', retry: {} });
+    withSpec({ idempotent: true, retry: { attempts: 1 }, hedge: {} });
+    withSpec({ bulkhead: { maxConcurrent: 3, shares: { sheddable: '1%' } } });
     withSpec({ timeout: '1s', attemptTimeout: '300ms', circuit: { slowCall: '500ms' } });
     withSpec({ timeout: '100ms', bulkhead: { maxConcurrent: 1, maxQueue: 1, queueTimeout: '1s' } });
   });

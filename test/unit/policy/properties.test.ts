@@ -3,7 +3,15 @@
  */
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { diffPolicies, parseDocument, parsePolicy } from '../../../core/policy/index.js';
+import {
+  diffPolicies,
+  explain,
+  PolicyIndex,
+  parseDocument,
+  parsePolicy,
+  sectionNames,
+  unmet,
+} from '../../../core/policy/index.js';
 import { property } from '../../support/property.js';
 import { document, hostile } from './arbitraries.js';
 import { policyOf } from './helpers.js';
@@ -34,6 +42,7 @@ describe('the parser', () => {
     fc.tuple(document, hostile, hostile),
     ([whole, a, b]) => {
       parsePolicy({ ...whole, spec: a });
+      for (const section of sectionNames) parsePolicy({ ...whole, spec: { ...whole.spec, [section]: a } });
       parsePolicy({ ...whole, spec: { ...whole.spec, circuit: a, fallback: b } });
     },
   );
@@ -56,6 +65,27 @@ describe('a canonical document', () => {
   property('does not depend on the order of keys', document, (value) => {
     expect(policyOf(reversed(value)).document).to.equal(policyOf(value).document);
   });
+});
+
+describe('explain', () => {
+  const query = { to: 'inventory', from: 'checkout', method: 'shop.v1.Inventory/Reserve' };
+
+  property(
+    'is plain data, and names each policy that an agent without any capability refuses',
+    fc.tuple(fc.array(document, { maxLength: 4 }), fc.constantFrom('inventory', 'self')),
+    ([documents, to]) => {
+      const index = new PolicyIndex(
+        documents.map((each, i) => ({ policy: policyOf(each), revision: i + 1 })),
+      );
+      const answer = explain(index, { ...query, to }, []);
+      expect(JSON.parse(JSON.stringify(answer))).to.deep.equal(answer);
+      const refused = answer.notes.filter(({ kind }) => kind === 'refused').length;
+      expect(refused).to.equal(
+        index.matching({ ...query, to }).filter(({ policy }) => unmet(policy, []).length > 0).length,
+      );
+      for (const { message } of answer.notes) expect(message).not.to.match(/undefined|NaN|object Object/);
+    },
+  );
 });
 
 describe('a diff', () => {

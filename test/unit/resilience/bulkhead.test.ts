@@ -35,6 +35,7 @@ class Line {
           this.waiters.delete(name);
           this.#began(name, this.plan.resume(this.handles.get(name) ?? -1, 0, NEVER));
         },
+        displaced: () => expect.fail(`${name} was displaced by its equal`),
       };
       this.waiters.set(name, waiter);
       this.handles.set(name, this.plan.wait(waiter));
@@ -160,7 +161,7 @@ describe('bulkhead', () => {
     expect(line.began).to.deep.equal(['a', 'b', 'c']);
   });
 
-  it('refuses an adaptive limit, which is another gate', () => {
+  it('refuses an adaptive limit where it has no permits to note its calls in', () => {
     expect(() => new Bulkhead(bulkheadSpec('auto' as unknown as number))).to.throw('adaptive');
   });
 });

@@ -67,5 +67,5 @@ describe('permits', () => {
 function release(permits: Permits, handle: number): void {
   const row = permits.row(handle);
   permits.end(row);
-  permits.free(row);
+  permits.giveBack(row);
 }

@@ -65,7 +65,7 @@ function gates(): { heard: string[]; outer: TestGate; inner: TestGate; plan: Pla
   return { heard, outer, inner, permits, plan: new Plan([outer, inner], permits) };
 }
 
-const waiter = { granted: () => undefined };
+const waiter = { granted: () => undefined, displaced: () => undefined };
 
 describe('plan', () => {
   it('asks from the outside in, and tells from the inside out', () => {

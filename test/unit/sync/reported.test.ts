@@ -69,12 +69,17 @@ describe('reported circuits', () => {
 });
 
 describe('health of a service', () => {
-  const seen = { ok: 8, failed: 2, rejected: 1 };
+  const seen = { ok: 8, failed: 2, slow: 3, rejected: 1 };
 
   it('adds up ten seconds and forgets what is older, second by second', () => {
     const health = new HealthWindow();
     for (let second = 0; second < 15; second++) health.record('inventory', seen, second * 1000);
-    expect(health.of('inventory', 14_999)).to.deep.equal({ calls: 100, failed: 20, rejected: 10 });
+    expect(health.of('inventory', 14_999)).to.deep.equal({
+      calls: 100,
+      failed: 20,
+      slow: 30,
+      rejected: 10,
+    });
     expect(health.of('inventory', 19_999).calls).to.equal(50);
     expect(health.of('inventory', 3_600_000).calls).to.equal(0);
   });
@@ -83,7 +88,12 @@ describe('health of a service', () => {
     const health = new HealthWindow();
     health.record('inventory', seen, 0);
     health.record('inventory', seen, 3_600_000);
-    expect(health.of('inventory', 3_600_000)).to.deep.equal({ calls: 10, failed: 2, rejected: 1 });
+    expect(health.of('inventory', 3_600_000)).to.deep.equal({
+      calls: 10,
+      failed: 2,
+      slow: 3,
+      rejected: 1,
+    });
   });
 
   it('keeps a bounded number of names, and makes room for new ones when the old are idle', () => {

@@ -39,8 +39,8 @@ const tenThousandCircuits = `
 `;
 
 /** A document as it comes over the stream: policy `<to>-default`, or `all-default` for everybody. */
-function documentOf(to: string, spec: object, revision: number) {
-  const parsed = parsePolicy({ policy: `${to === '*' ? 'all' : to}-default`, match: { to }, spec });
+function documentOf(to: string, spec: object, revision: number, rest: object = {}) {
+  const parsed = parsePolicy({ policy: `${to === '*' ? 'all' : to}-default`, match: { to }, spec, ...rest });
   if (!parsed.ok)
     throw new Error(`the test wrote what no store would take: ${JSON.stringify(parsed.issues)}`);
   const { name, document, hash } = parsed.policy;
@@ -53,9 +53,9 @@ class TestAgent {
   readonly made: Bench = bench();
   #revision = 0;
 
-  push(to: string, spec: object): ReturnType<AgentSession['apply']> {
+  push(to: string, spec: object, rest: object = {}): ReturnType<AgentSession['apply']> {
     const revision = ++this.#revision;
-    const upserts = [documentOf(to, spec, revision)];
+    const upserts = [documentOf(to, spec, revision, rest)];
     const applied = this.session.apply({ dataset: 'd', revision, complete: false, upserts, removals: [] });
     this.refresh();
     return applied;
@@ -279,9 +279,9 @@ describe('trap 18: a bad policy, then a good one', () => {
     const running = [guard(targets, 'db', held[0].fn)];
     expect(await rejectionOf(guard(targets, 'db', fails))).to.have.property('revision', 1);
 
-    const { rejected } = agent.push('db', { bulkhead: { maxConcurrent: 'auto' } });
+    const { rejected } = agent.push('db', { bulkhead: { maxConcurrent: 9 } }, { rollout: { percent: 50 } });
     expect(rejected).to.have.lengthOf(1);
-    expect(rejected[0]?.reason).to.include('bulkhead');
+    expect(rejected[0]?.reason).to.include('rollout');
     expect(await rejectionOf(guard(targets, 'db', fails))).to.have.property('revision', 1);
 
     expect(agent.push('db', { bulkhead: { maxConcurrent: 2 } }).rejected).to.deep.equal([]);

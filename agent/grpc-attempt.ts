@@ -1,0 +1,363 @@
+/**
+ * One attempt of a gRPC call: waits for its turn, starts the next call with the right deadline, reads the outcome, and turns what a
+ * policy decided into a status that says so. `timeout` bounds a call with one response as a whole; of a call that streams
+ * responses it bounds the time to the first message, and `streamTimeout` the whole. What follows from an attempt's end is for those
+ * who extend it.
+ *
+ * It ends once, in `finish`, where its permit is given back; what arrives later is passed on and counted no more.
+ */
+import { AsyncResource } from 'node:async_hooks';
+import * as grpc from '@grpc/grpc-js';
+import { type MeshError, messageOf } from '../core/errors.js';
+import type { Effective } from '../core/policy/model.js';
+import type { Waiter } from '../core/resilience/gate.js';
+import type { Outcome } from '../core/resilience/outcome.js';
+import { type Plan, TURNED_AWAY, WAITING } from '../core/resilience/plan.js';
+import { type CallLimits, limitsOf } from './call-limits.js';
+import { statusName } from './classify.js';
+import { DeferredCall, NO_SHADOW } from './deferred-call.js';
+import { outcomeOfEnd, statusOfError } from './rejection-status.js';
+import type { Surround } from './surround.js';
+import type { Compiled, Target } from './target.js';
+import type { Pending, Targets } from './targets.js';
+
+/** A timer of grpc-js, or the callee's view of the same deadline, may be over so much before our clock says so. */
+export const EARLY_MS = 10;
+export const noMetadata = new grpc.Metadata();
+// Constants of this module: what is imported is read from memory each time.
+const NEVER = Number.POSITIVE_INFINITY;
+const ADMITTING = 0;
+const WAITING_IN_LINE = 1;
+const RUNNING = 2;
+const OVER = 3;
+
+/** For policies in shadow, of what ends or is decided before its status. */
+const codeOf = {
+  success: grpc.status.OK,
+  failure: grpc.status.DEADLINE_EXCEEDED,
+  neutral: grpc.status.CANCELLED,
+} as const;
+
+export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pending {
+  declare readonly targets: Targets;
+  declare readonly target: Target;
+  /** What held when the call began: a change meanwhile concerns the next. */
+  declare protected held: Compiled;
+  /** The present plan is a further attempt's, whatever held when the call began. */
+  declare protected plan: Plan;
+  /** Undefined: the caller's deadline, if any, is all there is. */
+  declare protected time: CallLimits | undefined;
+  /** Monotonic. */
+  declare protected callerAt: number;
+  declare startedAt: number;
+  declare private stage: number;
+  declare private handle: number;
+  /** What it came to is known and counted; it may still be under way. */
+  declare private known: boolean;
+
+  constructor(targets: Targets, target: Target, options: grpc.InterceptorOptions, nextCall: grpc.NextCall) {
+    super(options, nextCall);
+    this.targets = targets;
+    this.target = target;
+    this.held = target.compiled;
+    this.plan = target.plan;
+    this.time = undefined;
+    this.callerAt = NEVER;
+    this.startedAt = 0;
+    this.stage = ADMITTING;
+    this.handle = TURNED_AWAY;
+    this.known = false;
+  }
+
+  get effective(): Effective {
+    return this.held.effective;
+  }
+
+  get surround(): Surround | undefined {
+    return this.held.surround;
+  }
+
+  /** Its limits of time, where anybody asks: undefined, it has none. */
+  get limits(): CallLimits | undefined {
+    if (this.time === undefined && this.callerAt !== NEVER) {
+      const { effective, options, targets, startedAt, callerAt } = this;
+      this.time = limitsOf(effective, options, targets.clock, startedAt, callerAt);
+    }
+    return this.time;
+  }
+
+  /** It runs, and nothing has ended it within its own start. */
+  protected launched(): void {}
+
+  /** It is over. `local`: it never reached the next call. May be told again by a transport that says it twice. */
+  protected abstract ended(status: grpc.StatusObject, outcome: Outcome, local: boolean): void;
+
+  /** Asks the gates, and runs or waits. Throws what the next call throws. */
+  begin(metadata: grpc.Metadata, rank: number, now: number): void {
+    this.startedAt = now;
+    const { time, target, plan } = this;
+    if (this.rare?.cancelled) {
+      this.deliver(this.rare.cancelled);
+      return;
+    }
+    if ((time === undefined ? this.callerAt : time.startsBefore) <= now) {
+      this.refuse(target.reject('deadline_exceeded', 'the deadline was over before the call began'));
+      return;
+    }
+    const handle = plan.admit(now, time === undefined ? this.callerAt : time.attemptEndsAt, rank);
+    this.handle = handle;
+    if (handle === WAITING) this.queue(metadata, rank);
+    else if (handle < 0) this.refuse(target.rejection(plan, now, this.effective));
+    else if (this.rare?.cancelled) this.giveBack(this.rare.cancelled);
+    else this.run(metadata, rank);
+  }
+
+  // --- the client gives up
+
+  cancelWithStatus(code: grpc.status, details: string): void {
+    this.leave(code, details);
+  }
+
+  private leave(code: grpc.status, details: string): void {
+    if (this.stage === RUNNING) {
+      // The caller gave up: what comes of it from here on says nothing about the target.
+      this.settle('neutral');
+      // It isn't made yet if this comes from within its start.
+      this.cancelNext(code, details);
+    } else if (this.stage === ADMITTING) {
+      this.rarely().cancelled = { code, details, metadata: new grpc.Metadata() };
+    } else if (this.stage === WAITING_IN_LINE) {
+      const now = this.targets.clock.now();
+      this.plan.abandon(this.handle, this, now);
+      this.targets.settled(this);
+      // It may have been granted in this very tick: then the slot is ours.
+      this.giveBack({ code, details, metadata: new grpc.Metadata() });
+    }
+  }
+
+  // --- the next call informs us
+
+  /** A stream has shown what it is worth: its probe and its slowness are decided; its slot is held to the end. */
+  protected settleAtMessage(message: unknown): void {
+    if (!this.known && message !== null && this.options.method_definition.responseStream) {
+      this.settle('success');
+    }
+  }
+
+  override onReceiveStatus(status: grpc.StatusObject): void {
+    const outcome = outcomeOfEnd(status, this.surround?.classify, this.options.parent !== undefined);
+    this.ended(this.finish(status, outcome), outcome, false);
+  }
+
+  // --- the line and the limits
+
+  /** A slot came free and is ours; the circuit may still turn us away. */
+  granted(): void {
+    const now = this.targets.clock.now();
+    this.lift();
+    this.targets.settled(this);
+    this.target.waited(now - this.startedAt);
+    this.limits?.restart(now);
+    this.startedAt = now;
+    this.stage = ADMITTING;
+    const { limits, effective } = this;
+    const handle = this.plan.resume(this.handle, now, limits?.attemptEndsAt ?? NEVER);
+    this.handle = handle;
+    if (handle === WAITING) {
+      this.queue(this.rare?.metadata ?? noMetadata, this.rare?.rank ?? 0);
+    } else if (handle < 0) {
+      this.refuse(this.target.rejection(this.plan, now, effective));
+    } else if (this.rare?.cancelled) {
+      this.giveBack(this.rare.cancelled);
+    } else if (limits && limits.startsBefore <= now) {
+      this.giveBack(statusOfError(this.target.lateInLine(limits.startsBeforeBy, effective)));
+    } else {
+      this.stage = WAITING_IN_LINE;
+      // We are called where another call ends; ours starts in its own caller's context, and not on that stack.
+      queueMicrotask(() => this.rare?.resource?.runInAsyncScope(this.startGranted, this));
+    }
+  }
+
+  displaced(): void {
+    this.lift();
+    this.targets.settled(this);
+    this.plan.displaced(this.handle, this.targets.clock.now());
+    this.refuse(this.target.displaced(this.effective));
+  }
+
+  expire(): void {
+    const { target, effective, limits } = this;
+    const now = this.targets.clock.now();
+    if (this.stage === WAITING_IN_LINE) {
+      this.plan.abandon(this.handle, this, now);
+      this.targets.settled(this);
+      const late = limits !== undefined && limits.startsBefore <= now;
+      this.refuse(late ? target.lateInLine(limits.startsBeforeBy, effective) : target.noSlot(effective));
+    } else if (this.stage === RUNNING && this.made) {
+      const section = limits?.firstMessageBy ?? 'timeout';
+      const error = target.timedOut(section, 'no first message', effective);
+      this.rarely().error = error;
+      this.settle('failure');
+      this.cancelNext(grpc.status.DEADLINE_EXCEEDED, error.message);
+    }
+  }
+
+  /** The mesh closes while we wait. */
+  cancel(): void {
+    if (this.stage !== WAITING_IN_LINE) return;
+    this.lift();
+    this.plan.abandon(this.handle, this, this.targets.clock.now());
+    this.refuse(this.target.meshClosed());
+  }
+
+  // --- stages
+
+  protected override get over(): boolean {
+    return this.stage === OVER;
+  }
+
+  protected get running(): boolean {
+    return this.stage === RUNNING;
+  }
+
+  private run(metadata: grpc.Metadata, rank: number): void {
+    this.stage = RUNNING;
+    const { time, surround } = this;
+    if (surround !== undefined && surround.shadow !== undefined) this.beginShadow(surround.shadow, rank);
+    try {
+      this.make(metadata, time === undefined ? undefined : time.wireDeadline(this.startedAt));
+    } catch (error) {
+      this.ends();
+      const now = this.targets.clock.now();
+      this.plan.finish(this.handle, 'neutral', now);
+      this.endShadow('neutral', grpc.status.INTERNAL, now);
+      throw error;
+    }
+    // It may have ended within its start.
+    if (!this.running) return;
+    if (time !== undefined && time.firstMessageMs !== NEVER && !this.known)
+      this.alarm(this.startedAt, time.firstMessageMs);
+    if (!this.known) this.launched();
+    if (this.rare !== undefined) this.repeat();
+  }
+
+  private startGranted(): void {
+    if (this.stage !== WAITING_IN_LINE) return;
+    try {
+      this.run(this.rare?.metadata ?? noMetadata, this.rare?.rank ?? 0);
+    } catch (error) {
+      // Nobody is above us on this stack but the event loop.
+      const details = messageOf(error);
+      this.giveBack({ code: grpc.status.INTERNAL, details, metadata: new grpc.Metadata() });
+    }
+  }
+
+  private queue(metadata: grpc.Metadata, rank: number): void {
+    this.handle = this.plan.wait(this);
+    this.stage = WAITING_IN_LINE;
+    const rare = this.rarely();
+    rare.metadata = metadata;
+    rare.rank = rank;
+    rare.resource ??= new AsyncResource('switchgear.line');
+    if (!this.targets.pending(this)) {
+      this.plan.abandon(this.handle, this, this.startedAt);
+      this.refuse(this.target.meshClosed());
+      return;
+    }
+    const remainingMs = this.limits?.remainingMs(this.startedAt) ?? NEVER;
+    const queueTimeoutMs = this.target.queueTimeoutMs(this.effective);
+    this.alarm(this.startedAt, Math.min(queueTimeoutMs, remainingMs));
+    if (rare.cancelled) this.leave(rare.cancelled.code, rare.cancelled.details);
+  }
+
+  /** Calls `expire` after so long, unless lifted before; one at a time. */
+  protected alarm(now: number, lengthMs: number): void {
+    if (lengthMs !== NEVER) this.targets.timeouts.set(this.rarely(), now, lengthMs);
+  }
+
+  protected lift(): void {
+    if (this.rare !== undefined) this.targets.timeouts.lift(this.rare);
+  }
+
+  /** What the attempt came to, known before it is over. What it says later is passed on and counted no more. */
+  private settle(outcome: Outcome): void {
+    if (this.known || this.stage !== RUNNING) return;
+    this.known = true;
+    this.lift();
+    const now = this.targets.clock.now();
+    this.plan.settle(this.handle, outcome, now);
+    this.target.count(outcome, now - this.startedAt);
+    if (this.rare !== undefined) this.endShadow(outcome, codeOf[outcome], now);
+  }
+
+  /** It is over. Answers the status for the client, in our words where a limit of ours ended it. */
+  private finish(status: grpc.StatusObject, outcome: Outcome): grpc.StatusObject {
+    if (this.stage === OVER) return status;
+    const now = outcome === 'success' ? this.endOfCall() : this.targets.clock.now();
+    this.ends();
+    this.plan.finish(this.handle, outcome, now);
+    if (!this.known) {
+      const tookMs = now - this.startedAt;
+      this.target.count(outcome, tookMs);
+      if (outcome === 'success') this.target.recordLatency(tookMs, now);
+    }
+    if (this.rare !== undefined) this.endShadow(outcome, status.code, now);
+    if (status.code !== grpc.status.DEADLINE_EXCEEDED) return status;
+    const error = this.rare?.error ?? this.wireDeadlineOver(now);
+    return error ? { ...status, details: error.message } : status;
+  }
+
+  /** The time, as exactly as somebody asks for it. */
+  private endOfCall(): number {
+    const { target, targets } = this;
+    return target.coarse && !target.tally.sampling ? targets.coarse.now() : targets.clock.now();
+  }
+
+  /** Undefined where the deadline on the wire wasn't ours, or isn't over: then these are the callee's words. */
+  private wireDeadlineOver(now: number): MeshError | undefined {
+    const section = this.time?.wireDeadlineBy;
+    if (section === undefined || now < (this.time?.wireEndsAt ?? 0) - EARLY_MS) return undefined;
+    return this.target.timedOut(section, 'no answer', this.effective);
+  }
+
+  // --- policies in shadow
+
+  private beginShadow(shadow: NonNullable<Surround['shadow']>, rank: number): void {
+    const endsAt = this.limits?.attemptEndsAt ?? NEVER;
+    this.rarely().shadow = shadow.begin(this.startedAt, endsAt, rank, this.target);
+  }
+
+  /** With a stream's first message, like its probe: what it would have waited for is over then. */
+  private endShadow(outcome: Outcome, code: grpc.status, now: number): void {
+    const { surround, target, rare } = this;
+    if (rare === undefined || rare.shadow === NO_SHADOW) return;
+    surround?.shadow?.end(rare.shadow, outcome, statusName(code), this.startedAt, now, target);
+    rare.shadow = NO_SHADOW;
+  }
+
+  // --- ends that never reached the next call
+
+  /** Admitted, but it won't start. A permit that has ended is none. */
+  private giveBack(status: grpc.StatusObject): void {
+    this.plan.finish(this.handle, 'neutral', this.targets.clock.now());
+    this.deliver(status);
+  }
+
+  private refuse(error: MeshError): void {
+    this.deliver(statusOfError(error));
+  }
+
+  /** Never within `start`, which grpc-js's streams can't bear. */
+  private deliver(status: grpc.StatusObject): void {
+    this.ends();
+    if (this.rare !== undefined) this.rare.deeds = undefined;
+    const resource = this.rare?.resource;
+    const tell = () => this.ended(status, 'neutral', true);
+    process.nextTick(resource ? () => resource.runInAsyncScope(tell) : tell);
+  }
+
+  private ends(): void {
+    this.stage = OVER;
+    this.lift();
+  }
+}

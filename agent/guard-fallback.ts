@@ -1,0 +1,213 @@
+/**
+ * What a guarded call answers when it has failed: the policy's chain in turn, then the caller's own fallback. Once for each call,
+ * never for its caller's abort, without retry. An entry that has nothing to say passes on to the next; at the end the call fails as
+ * it did.
+ *
+ * What may hang (a handler, another service) holds one of ten slots of callee and policy and waits no longer than its caller does or,
+ * without a caller's deadline, than the policy's `timeout` anew; so a fallback that hangs doesn't become the outage. What is at hand
+ * (cache, static, error) needs neither.
+ */
+import { MeshError } from '../core/errors.js';
+import type { FallbackSpec } from '../core/policy/model.js';
+import { degradedMarker, FallbackWalk } from '../core/resilience/fallback.js';
+import type { Outcome } from '../core/resilience/outcome.js';
+import { currentContext } from './context.js';
+import type { Attempt } from './guard-attempt.js';
+import { FALLBACKS_MAX } from './surround.js';
+import type { Pending } from './targets.js';
+import { Expiry } from './timeouts.js';
+
+type Entry<K extends FallbackSpec['kind']> = FallbackSpec & { readonly kind: K };
+
+/** Answered, or (undefined) passed on. */
+type Answer = { readonly value: unknown } | undefined;
+
+const NEVER = Number.POSITIVE_INFINITY;
+/** In place of an answer: the mesh has closed. */
+const CLOSED = Symbol('closed');
+
+/** `failedValue`: an answer that counted as a failure, which stands if nothing replaces it. Rejects with what the call fails with. */
+export async function fallBack<T>(
+  call: Attempt<T>,
+  error: unknown,
+  outcome: Outcome,
+  failedValue?: T,
+): Promise<T> {
+  const { held, options } = call;
+  const replaced = () => {
+    if (failedValue !== undefined) options.discard?.(failedValue);
+  };
+  const walk = new FallbackWalk(held.surround?.fallback?.value ?? []);
+  if (walk.begin({ cancelledByCaller: false, outcome }))
+    for (let entry = walk.next(); entry !== undefined; entry = walk.next()) {
+      if (entry.kind === 'error') {
+        tell(call, entry, error);
+        replaced();
+        throw chosenError(call, entry, error);
+      }
+      const answer = await answerOf(call, entry, error);
+      if (options.signal?.aborted) {
+        replaced();
+        throw options.signal.reason;
+      }
+      if (answer === CLOSED) break;
+      if (answer === undefined) continue;
+      const marker = tell(call, entry, error);
+      replaced();
+      return options.degraded ? options.degraded(answer.value, marker) : (answer.value as T);
+    }
+  if (failedValue !== undefined) return failedValue;
+  if (options.fallback === undefined) throw error;
+  const value = await unlessAborted(options.signal, options.fallback(error));
+  call.target.tally.increment('degraded', 'caller');
+  return value;
+}
+
+/** The caller who leaves isn't kept by a fallback of his own. */
+function unlessAborted<T>(signal: AbortSignal | undefined, answer: T | Promise<T>): T | Promise<T> {
+  if (signal === undefined) return answer;
+  return new Promise<T>((resolve, reject) => {
+    const gone = () => reject(signal.reason);
+    const stay = () => signal.removeEventListener('abort', gone);
+    signal.addEventListener('abort', gone, { once: true });
+    if (signal.aborted) gone();
+    Promise.resolve(answer).finally(stay).then(resolve, reject);
+  });
+}
+
+function answerOf<T>(
+  call: Attempt<T>,
+  entry: Exclude<FallbackSpec, Entry<'error'>>,
+  error: unknown,
+): Answer | Promise<Answer | typeof CLOSED> {
+  const { targets, target, options } = call;
+  switch (entry.kind) {
+    case 'static':
+      return { value: structuredClone(entry.value) };
+    case 'cache':
+      return options.key === undefined
+        ? undefined
+        : targets.responses.get(cacheKeyOf(target.callee, options.key), targets.clock.now(), entry.maxAgeMs);
+    case 'handler': {
+      const handler = targets.handlers.get(entry.name);
+      if (!handler) return undefined;
+      const asked = { callee: target.callee, method: options.key ?? '', request: undefined, error };
+      return inSlot(call, async () => {
+        const value = await handler(asked);
+        return value === undefined ? undefined : { value };
+      });
+    }
+    case 'target': {
+      const { elsewhere } = options;
+      return elsewhere && inSlot(call, () => elsewhere(entry), options.discard);
+    }
+  }
+}
+
+/** In one of the slots, until it has answered, its time is over, the mesh closes or the caller leaves. Never rejects. */
+function inSlot<T>(
+  call: Attempt<T>,
+  start: () => Promise<Answer>,
+  discard?: (value: T) => void,
+): Answer | Promise<Answer | typeof CLOSED> {
+  const slots = call.held.surround?.slots;
+  const now = call.targets.clock.now();
+  const callerAt = currentContext()?.deadlineAt ?? NEVER;
+  const limitMs = callerAt === NEVER ? (call.held.effective.timeout?.value ?? NEVER) : callerAt - now;
+  if (slots === undefined || slots.inUse >= FALLBACKS_MAX || !(limitMs > 0)) return undefined;
+  slots.inUse++;
+  return new Promise((resolve) => {
+    const turn = new Turn(call, (answer) => {
+      slots.inUse--;
+      resolve(answer);
+    });
+    turn.begin(now, limitMs, start, discard);
+  });
+}
+
+/** One entry that takes time. It ends once; what it answers later is used by nobody. */
+class Turn<T> extends Expiry implements Pending {
+  readonly #call: Attempt<T>;
+  readonly #ended: (answer: Answer | typeof CLOSED) => void;
+  #over = false;
+  readonly #onAbort = () => this.#end(undefined);
+
+  constructor(call: Attempt<T>, ended: (answer: Answer | typeof CLOSED) => void) {
+    super();
+    this.#call = call;
+    this.#ended = ended;
+  }
+
+  /** `discard`: of an answer that comes too late. */
+  begin(
+    now: number,
+    limitMs: number,
+    start: () => Promise<Answer>,
+    discard: ((value: T) => void) | undefined,
+  ): void {
+    const { targets, options } = this.#call;
+    if (!targets.pending(this)) {
+      this.cancel();
+      return;
+    }
+    options.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    targets.timeouts.set(this, now, limitMs);
+    start().then(
+      (answer) => {
+        if (this.#over && answer !== undefined) discard?.(answer.value as T);
+        this.#end(answer);
+      },
+      () => this.#end(undefined),
+    );
+  }
+
+  /** It took too long. */
+  expire(): void {
+    this.#end(undefined);
+  }
+
+  cancel(): void {
+    this.#end(CLOSED);
+  }
+
+  #end(answer: Answer | typeof CLOSED): void {
+    if (this.#over) return;
+    this.#over = true;
+    const { targets, options } = this.#call;
+    targets.timeouts.lift(this);
+    targets.settled(this);
+    options.signal?.removeEventListener('abort', this.#onAbort);
+    this.#ended(answer);
+  }
+}
+
+/** The answer, or the error, is this entry's. Answers the marker that says so. */
+function tell<T>({ held, target }: Attempt<T>, { kind }: FallbackSpec, error: unknown): string {
+  const marker = degradedMarker(kind, reasonOf(error));
+  target.tally.increment('degraded', kind);
+  target.decide('degrade', held.surround?.fallback?.source, kind, marker);
+  return marker;
+}
+
+function chosenError<T>({ held, target }: Attempt<T>, entry: Entry<'error'>, cause: unknown): MeshError {
+  const source = held.surround?.fallback?.source;
+  return new MeshError('fallback_error', `${entry.status}: ${entry.message ?? 'as its policy says'}`, {
+    target: target.callee,
+    policy: source?.policy,
+    revision: source?.revision,
+    cause,
+  });
+}
+
+/** For the marker: a code of ours, or the error's own name. */
+function reasonOf(error: unknown): string {
+  if (error instanceof MeshError) return error.code;
+  const code = typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined;
+  if (typeof code === 'string') return code;
+  return error instanceof Error ? error.name : 'failed';
+}
+
+/** Under which name a good answer is kept among those of `Targets.responses`. */
+export function cacheKeyOf(callee: string, key: string): string {
+  return `guard|${callee}|${key}`;
+}

@@ -1,0 +1,96 @@
+/**
+ * The limits of time of a guarded call and of its attempts, what is said when one runs out, and the policies in shadow that watch an
+ * attempt. Everything here is for calls that have such a limit or such a policy.
+ */
+import { rankOf } from '../core/criticality.js';
+import { effectiveDeadline } from '../core/resilience/deadline.js';
+import type { Outcome } from '../core/resilience/outcome.js';
+import { noPushback } from '../core/resilience/pushback.js';
+import type { AttemptFailure } from '../core/resilience/retry.js';
+import { type CallContext, currentContext } from './context.js';
+import { NO_SHADOW, type Rare } from './guard-rare.js';
+import type { GuardOptions } from './guarded-function.js';
+import { rankOfCall } from './outgoing.js';
+import type { Shadow } from './shadow.js';
+import type { Compiled, Target } from './target.js';
+
+/** An attempt, as far as its limits are concerned. */
+export interface Limited {
+  readonly target: Target;
+  readonly held: Compiled;
+  readonly options: Pick<GuardOptions, 'criticality'>;
+  readonly handle: number;
+  readonly rank: number;
+  /** When all attempts and pauses of the call together must be over; Infinity: never. */
+  readonly wholeAt: number;
+  readonly rare: Rare | undefined;
+  rarely(): Rare;
+}
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** What an attempt that ran out of time is to the rules of retries. */
+export const timedOutFailure: AttemptFailure = {
+  status: 'DEADLINE_EXCEEDED',
+  unsent: false,
+  shed: false,
+  local: false,
+  pushback: noPushback,
+};
+
+/**
+ * Limits the whole call from `now` on, by the policy and by the call that this one is part of. Answers the length left. `lagMs`: so
+ * much later it may be than `now`.
+ */
+export function limitWhole(first: Limited, now: number, lagMs: number): number {
+  const { timeout, attemptTimeout } = first.held.effective;
+  const { criticality } = first.options;
+  const own = criticality === undefined ? undefined : rankOf(criticality);
+  const inherited = currentContext();
+  if (inherited !== undefined) return inherit(first, inherited, own, now);
+  if (own !== undefined) first.rarely().rank = own;
+  const wholeMs = timeout === undefined ? NEVER : timeout.value;
+  if (attemptTimeout !== undefined) first.rarely().wholeAt = now + wholeMs + lagMs;
+  return wholeMs;
+}
+
+function inherit(first: Limited, context: CallContext, own: number | undefined, now: number): number {
+  const rare = first.rarely();
+  const { deadlineAt, upstreamRetry } = context;
+  const timeoutMs = first.held.effective.timeout?.value;
+  rare.rank = rankOfCall(own, context);
+  rare.upstreamRetry = upstreamRetry === true;
+  const { at, by } = effectiveDeadline(now, deadlineAt, timeoutMs);
+  rare.wholeAt = at;
+  rare.inherited = by === 'caller';
+  return by === 'policy' ? (timeoutMs ?? NEVER) : at - now;
+}
+
+/** What an attempt that begins now may take. */
+export function lengthMs({ held, wholeAt }: Limited, now: number): number {
+  return Math.min(held.effective.attemptTimeout?.value ?? NEVER, wholeAt - now);
+}
+
+/** `final`: the time of the whole is over, not that of the attempt alone. */
+export function timedOut({ target, held, rare }: Limited, final: boolean): unknown {
+  if (final && rare?.inherited === true)
+    return target.error('deadline_exceeded', 'the call that this one is part of ran out of time');
+  return target.timedOut(final ? 'timeout' : 'attemptTimeout', 'no answer', held.effective);
+}
+
+export function beginShadow(attempt: Limited, shadow: Shadow): void {
+  const startedAt = attempt.held.plan.startedAt(attempt.handle);
+  attempt.rarely().shadow = shadow.begin(startedAt, attempt.wholeAt, attempt.rank, attempt.target);
+}
+
+export function endShadow(
+  { held, target, rare }: Limited,
+  outcome: Outcome,
+  status: string,
+  startedAt: number,
+  now: number,
+): void {
+  if (rare === undefined || rare.shadow === NO_SHADOW) return;
+  held.surround?.shadow?.end(rare.shadow, outcome, status, startedAt, now, target);
+  rare.shadow = NO_SHADOW;
+}

@@ -1,0 +1,37 @@
+/**
+ * `mesh.dispatcher`: a Dispatcher of undici's that goes to the instances of a service, for `undici.request`, `undici.fetch`,
+ * Node's own fetch, and libraries that take one. Only path, method, headers and body of a request matter; the host that its
+ * URL names does not, redirects included. It owns nothing: its connections are the mesh's, and end with it.
+ */
+import type { Dispatcher } from 'undici';
+import { checkPath } from './fetch-call.js';
+import { upwardOf } from './handlers.js';
+import { closedError, type HttpParts } from './parts.js';
+import { loadUndici } from './pool.js';
+import { Relay } from './relay.js';
+
+/** `closed`: whether the mesh is. */
+export function serviceDispatcher(parts: HttpParts, service: string, closed: () => boolean): Dispatcher {
+  // The class that it extends is loaded only now.
+  class ServiceDispatcher extends loadUndici().Dispatcher {
+    override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+      if (closed()) {
+        upwardOf(handler).fail(closedError(service));
+        return true;
+      }
+      checkPath(options.path);
+      new Relay(parts, service, options, handler).start();
+      return true;
+    }
+
+    override close(callback?: () => void): Promise<void> {
+      if (callback) queueMicrotask(callback);
+      return Promise.resolve();
+    }
+
+    override destroy(first?: Error | null | (() => void), callback?: () => void): Promise<void> {
+      return this.close(typeof first === 'function' ? first : callback);
+    }
+  }
+  return new ServiceDispatcher();
+}

@@ -1,0 +1,192 @@
+/**
+ * `mesh.fetch`: Node's own fetch, to an instance of a service and under its policies. One fetch is one attempt; its Response is
+ * the platform's, untouched. A failed status resolves as it does for fetch, after the policy's retries; a rejection of ours
+ * rejects, and so does the network, with what fetch throws.
+ *
+ * The slot in the bulkhead is held until the exchange is over, body included. A body that nobody reads is over when all of it has
+ * been received, when it is cancelled, when `streamTimeout` cuts it, or when its Response is garbage.
+ */
+import type { Dispatcher } from 'undici';
+import { MeshError } from '../../core/errors.js';
+import { guard } from '../guard.js';
+import type { EngineOptions, GuardContext, GuardOptions, Judgement } from '../guarded-function.js';
+import { Answer, degradedAnswer, keptAnswer } from './answer.js';
+import { BodyLimit } from './body-limit.js';
+import { dial, type Route } from './dial.js';
+import { isUnsent, markUnsent } from './faults.js';
+import { headersOf, type Inherited, inherit } from './headers.js';
+import { judgeAnswer } from './judge.js';
+import { classifyOf, type HttpParts } from './parts.js';
+import { Watch } from './watch.js';
+
+/** As for fetch, and as for guard. A failed status is an answer, for which `fallback` is not asked; the policy's own chain is. */
+export interface FetchInit
+  extends Omit<RequestInit, 'dispatcher' | 'signal'>,
+    Pick<GuardOptions<Response>, 'key' | 'criticality' | 'fallback'> {
+  /** The caller's: ends the call, or its body, with `signal.reason`, and counts neither way. */
+  readonly signal?: AbortSignal | null | undefined;
+}
+
+export async function guardedFetch(
+  parts: HttpParts,
+  service: string,
+  path: string,
+  init: FetchInit = {},
+): Promise<Response> {
+  const { key, criticality, fallback, signal, ...request } = init;
+  checkPath(path);
+  const repeatable = isRepeatable(request.body);
+  // What fetch would throw is the application's fault: told before it counts as the callee's.
+  const known = repeatable || request.body instanceof ReadableStream;
+  new Request(`http://service.invalid${path}`, known ? request : { ...request, body: null });
+  const call = new FetchCall(parts, path, request, inherit(criticality), signal ?? undefined, repeatable);
+  const answer = await call.make(service, {
+    key,
+    criticality,
+    fallback: fallback && (async (error) => new Answer(await fallback(error))),
+    elsewhere: repeatable ? ({ to }) => call.elsewhere(to) : undefined,
+  });
+  return answer.take();
+}
+
+class FetchCall {
+  readonly #startedAt: number;
+
+  constructor(
+    readonly parts: HttpParts,
+    readonly path: string,
+    readonly request: RequestInit,
+    readonly inherited: Inherited,
+    readonly callerSignal: AbortSignal | undefined,
+    readonly repeatable: boolean,
+  ) {
+    this.#startedAt = parts.targets.clock.now();
+  }
+
+  make(service: string, wishes: EngineOptions<Answer>): Promise<Answer> {
+    const { targets, places } = this.parts;
+    const { clock } = targets;
+    const route: Route = { service, places, clock, repeatable: this.repeatable, tried: new Set() };
+    const keeps = wishes.key !== undefined;
+    return guard<Answer>(
+      targets,
+      service,
+      (context) => dial(route, context, (address) => this.#send(service, address, context, keeps)),
+      {
+        signal: this.callerSignal,
+        judge: (answer) => this.#judge(service, answer),
+        discard: (answer) => answer.discard(),
+        until: (answer) => answer.over,
+        degraded: degradedAnswer,
+        bytesOf: (answer) => answer.bytes,
+        unsent: isUnsent,
+        repeatable: this.repeatable,
+        ...wishes,
+      },
+    );
+  }
+
+  /** For `fallback: target`: the same request to another service, once. Undefined: that failed as well. */
+  async elsewhere(service: string): Promise<{ readonly value: Answer } | undefined> {
+    try {
+      const value = await this.make(service, { repeatable: false });
+      if (this.#judge(service, value) === undefined) return { value };
+      value.discard();
+    } catch {}
+    return undefined;
+  }
+
+  #judge(service: string, { status, headers }: Answer): Judgement | undefined {
+    const { targets } = this.parts;
+    const classify = classifyOf(targets, service);
+    return judgeAnswer(status, (name) => headers.get(name), classify, targets.clock.wallNow());
+  }
+
+  /** One attempt. */
+  async #send(service: string, address: string, context: GuardContext, keeps: boolean): Promise<Answer> {
+    const { targets, pool } = this.parts;
+    const target = targets.get(service);
+    const watch = new Watch(pool.agent);
+    pool.holds(watch.over);
+    const abort = new Abort([context.signal, this.callerSignal]);
+    void watch.over.then(() => abort.release());
+    try {
+      const response = await globalThis.fetch(`http://${address}${this.path}`, {
+        ...this.request,
+        headers: this.#headers(context),
+        signal: abort.signal,
+        // The types are those of the undici that Node brings; this one is ours.
+        dispatcher: watch as unknown as Dispatcher as never,
+      });
+      const lift = BodyLimit.set(targets, target, this.#startedAt, (error) => abort.now(error));
+      if (lift) void watch.over.then(lift);
+      const cached = target.effective.fallback?.value.some(({ kind }) => kind === 'cache') === true;
+      return keeps && cached ? await keptAnswer(response, watch.over) : new Answer(response, watch.over);
+    } catch (error) {
+      if (!watch.sent) markUnsent(error);
+      throw error;
+    } finally {
+      watch.answered();
+    }
+  }
+
+  #headers(context: GuardContext): Headers {
+    const headers = new Headers(this.request.headers);
+    const ours = headersOf(context, this.parts.targets.clock.wallNow(), this.inherited);
+    for (const [name, value] of ours) if (!headers.has(name)) headers.set(name, value);
+    return headers;
+  }
+}
+
+/** A signal that follows others until it is released, which leaves no listener on them. */
+class Abort {
+  readonly #controller = new AbortController();
+  readonly #sources: readonly AbortSignal[];
+
+  constructor(sources: readonly (AbortSignal | undefined)[]) {
+    this.#sources = sources.filter((source) => source !== undefined);
+    for (const source of this.#sources) source.addEventListener('abort', this.#follow);
+    this.#follow();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  now(reason: unknown): void {
+    this.#controller.abort(reason);
+  }
+
+  release(): void {
+    for (const source of this.#sources) source.removeEventListener('abort', this.#follow);
+  }
+
+  readonly #follow = (): void => {
+    const aborted = this.#sources.find((source) => source.aborted);
+    if (aborted) this.now(aborted.reason);
+  };
+}
+
+/** Throws `invalid_configuration` unless it is a path of the service. */
+export function checkPath(path: unknown): asserts path is string {
+  if (typeof path === 'string' && path.startsWith('/')) return;
+  const given = typeof path === 'string' ? `"${path.slice(0, 200)}"` : `of type ${typeof path}`;
+  throw new MeshError(
+    'invalid_configuration',
+    `fetch: the path is ${given}: give a path of the service that begins with /, for example /charge; the mesh finds the host`,
+  );
+}
+
+/** Whether a body can be sent again: a stream can't. */
+function isRepeatable(body: unknown): boolean {
+  return (
+    body === undefined ||
+    body === null ||
+    typeof body === 'string' ||
+    body instanceof URLSearchParams ||
+    body instanceof FormData ||
+    body instanceof Blob ||
+    body instanceof ArrayBuffer ||
+    ArrayBuffer.isView(body)
+  );
+}

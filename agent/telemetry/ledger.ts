@@ -1,0 +1,130 @@
+/**
+ * What telemetry has read off the targets' tallies so far. Each look takes what was counted since the last one and enters it under
+ * the policies and the circuit that hold now; looks come with each collection, before policies change, and when a target has to
+ * make room, so that what is told adds up and never goes down. No call pays for any of it.
+ */
+import type { Attributes } from '@opentelemetry/api';
+import type { Source } from '../../core/policy/model.js';
+import type { DecisionKind } from '../decisions.js';
+import type { Target } from '../target.js';
+import { attributeNames, isRpcMethod, type MetricName } from './metrics.js';
+import type { Series } from './series.js';
+
+/** Of a tally, when it was looked at. */
+interface Seen {
+  readonly ok: number;
+  readonly failed: number;
+  readonly neutral: number;
+  readonly slow: number;
+  readonly queued: number;
+  readonly queuedMs: number;
+  /** Fallbacks that the application gave with the call. */
+  readonly callers: number;
+}
+
+const nothing: Seen = { ok: 0, failed: 0, neutral: 0, slow: 0, queued: 0, queuedMs: 0, callers: 0 };
+
+/** Where a decision counts, and under which attribute its code is told; without one it has none. */
+const metricOf: { readonly [K in DecisionKind]: { metric: MetricName; code?: string; kind?: string } } = {
+  reject: { metric: 'rejections', code: attributeNames.error },
+  timeout: { metric: 'timeouts' },
+  retry: { metric: 'retries', code: attributeNames.error },
+  'give-up': { metric: 'giveUps', code: attributeNames.error },
+  hedge: { metric: 'hedges' },
+  degrade: { metric: 'fallbacks', code: attributeNames.fallback },
+  'would-reject': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'reject' },
+  'would-timeout': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'timeout' },
+  'would-retry': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'retry' },
+  'would-hedge': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'hedge' },
+  'would-degrade': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'degrade' },
+};
+
+export class Ledger {
+  readonly #series: Series;
+  readonly #seen = new WeakMap<Target, Seen>();
+
+  constructor(series: Series) {
+    this.#series = series;
+  }
+
+  /** Enters what this target has counted since the last time. */
+  settle(target: Target): void {
+    const base = placeOf(target.callee, target.method);
+    this.#decisions(target, base);
+    const { ok, failed, neutral, slow, queued, queuedMs, degraded } = target.tally;
+    const seen = { ok, failed, neutral, slow, queued, queuedMs, callers: degraded.caller ?? 0 };
+    const last = this.#seen.get(target) ?? nothing;
+    this.#seen.set(target, seen);
+    this.#calls(target, base, {
+      success: ok - last.ok,
+      failure: failed - last.failed,
+      neutral: neutral - last.neutral,
+    });
+    const { circuit, bulkhead } = target.effective;
+    this.#add('slowCalls', by(base, circuit?.source), slow - last.slow);
+    const line = by(base, bulkhead?.source);
+    this.#add('queueCalls', line, queued - last.queued);
+    this.#add('queueTime', line, (queuedMs - last.queuedMs) / 1_000);
+    this.#add('fallbacks', { ...base, [attributeNames.fallback]: 'caller' }, seen.callers - last.callers);
+  }
+
+  #calls(
+    { callee, method, effective }: Target,
+    base: Attributes,
+    counts: { [outcome: string]: number },
+  ): void {
+    const { circuit } = effective;
+    const policies = new Set(Object.values(effective).map(({ source }) => source.policy));
+    for (const [word, count] of Object.entries(counts)) {
+      if (count === 0) continue;
+      const outcome = { [attributeNames.outcome]: word };
+      this.#add('calls', { ...base, ...outcome }, count);
+      for (const policy of policies)
+        this.#add(
+          'policyCalls',
+          { ...placeOf(callee, ''), [attributeNames.policy]: policy, ...outcome },
+          count,
+        );
+      if (!circuit) continue;
+      const where = placeOf(callee, circuit.value.per === 'method' ? method : '');
+      this.#add(
+        'circuitCalls',
+        { ...where, [attributeNames.policy]: circuit.source.policy, ...outcome },
+        count,
+      );
+    }
+  }
+
+  #decisions({ tally }: Target, base: Attributes): void {
+    for (const entry of tally.book.entries) {
+      const count = entry.count - entry.told;
+      if (count === 0) continue;
+      entry.told = entry.count;
+      const { metric, code, kind } = metricOf[entry.kind];
+      this.#add(
+        metric,
+        {
+          ...base,
+          ...(kind === undefined ? {} : { [attributeNames.decision]: kind }),
+          ...(code === undefined ? {} : { [code]: entry.code }),
+          ...(entry.policy === '' ? {} : { [attributeNames.policy]: entry.policy }),
+        },
+        count,
+      );
+    }
+  }
+
+  #add(metric: MetricName, attributes: Attributes, amount: number): void {
+    if (amount > 0) this.#series.add(metric, attributes, amount);
+  }
+}
+
+function by(place: Attributes, source: Source | undefined): Attributes {
+  return source === undefined ? place : { ...place, [attributeNames.policy]: source.policy };
+}
+
+/** A callee and, where it is gRPC's, the method. */
+export function placeOf(callee: string, method: string): Attributes {
+  const whole = { [attributeNames.callee]: callee };
+  return isRpcMethod(method) ? { ...whole, [attributeNames.method]: method } : whole;
+}

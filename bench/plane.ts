@@ -1,0 +1,44 @@
+/**
+ * A control plane in a process of its own, for benchmarks: the built command line, as users run it.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+export interface Plane {
+  readonly rest: string;
+  readonly grpc: string;
+  /** Puts a policy of this spec for calls to `callee`; answers its revision. */
+  put(name: string, callee: string, spec: object): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** `store`: as for `--store`. */
+export async function startPlane(store: string): Promise<Plane> {
+  const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+  const flags = ['up', '--rest', '127.0.0.1:0', '--grpc', '127.0.0.1:0', '--store', store];
+  const child = spawn(process.execPath, [cli, ...flags, '--log-level', 'warn'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  const { rest, grpc } = JSON.parse(line) as { rest: string; grpc: string };
+  return {
+    rest,
+    grpc,
+    async put(name, callee, spec) {
+      const response = await fetch(`${rest}/v1/policies/${name}`, {
+        method: 'PUT',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ policy: name, match: { to: callee }, spec }),
+      });
+      if (!response.ok) throw new Error(`PUT: ${response.status} ${await response.text()}`);
+      return Number(((await response.json()) as { revision: number }).revision);
+    },
+    async close() {
+      const ended = once(child, 'exit');
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}

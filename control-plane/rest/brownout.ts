@@ -1,0 +1,231 @@
+/**
+ * GET and PUT /v1/brownout: which optional features are off, why, and for how long. The setting is a document of the store like any
+ * policy, with revision, conditions, history and audit. A PUT names what it changes: a level with its reason and time, the
+ * features, the rules; what it doesn't name stays, and what somebody else wrote meanwhile is never lost over it.
+ */
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { levelMax, sentSchema } from '../../core/brownout/schema.js';
+import {
+  type BrownoutFields,
+  brownoutName,
+  merged,
+  parseFields,
+  parseSetting,
+} from '../../core/brownout/setting.js';
+import { MeshError } from '../../core/errors.js';
+import { canonical } from '../../core/policy/plain.js';
+import type { WriteResult } from '../store/store.js';
+import { readBodyDocument } from './body.js';
+import type { App, RestContext } from './context.js';
+import { etagOf, expectedOf } from './etags.js';
+import { answer } from './negotiate.js';
+import { jsonSchemaOf, operation } from './operation.js';
+import { readQuery, summaryOf } from './parameters.js';
+import { commitOperations, writeAnswer, writeHeaders, writeQuery } from './writes.js';
+
+const level = z.int().min(0).max(levelMax);
+
+const present = {
+  level: level.describe('the higher one of the operator and the rules; 0: everything runs'),
+  source: z.enum(['operator', 'rule', 'none']).describe('who set that level'),
+  reason: z.string().describe('why; empty at level 0'),
+  ttlMs: z.int().nullable().describe("what is left of the operator's level; null: it has no end"),
+  revision: z.int().nullable().describe('of the setting; null: nobody has set any'),
+  operator: z
+    .object({
+      level: level.describe('as it was set, also where its time is over'),
+      reason: z.string(),
+      author: z.string().describe("a token's name, or anonymous; empty at level 0"),
+      ttl: z.string().nullable().describe('as it was set; null: it has no end'),
+    })
+    .describe('what an operator has set'),
+  features: z.record(z.string(), level).describe('the level that switches each off; one not named here: 2'),
+  rules: z.array(
+    z.object({
+      level,
+      when: z.record(z.string(), z.unknown()),
+      for: z.string().optional(),
+      clearAfter: z.string().optional(),
+      on: z.boolean(),
+      evidence: z.string().describe('what was seen when it turned on; empty while off'),
+    }),
+  ),
+};
+
+export const brownoutAnswer = z.object(present);
+
+export const brownoutWriteAnswer = z.object({
+  ...present,
+  changed: z.boolean().describe('false: it said the same already, and keeps its revision'),
+  durability: writeAnswer.shape.durability,
+});
+
+export const brownoutPreview = z.object({
+  dryRun: z.literal(true),
+  revision: z.int().nullable().describe('the present one; null: nobody has set any'),
+  changed: z.boolean(),
+  setting: z.record(z.string(), z.unknown()).describe('what would be stored'),
+});
+
+const noQuery = z.strictObject({});
+
+/** Times that somebody else's write may come between. */
+const TRIES = 5;
+
+export function brownoutRoutes(app: App, context: RestContext): void {
+  app.get(
+    '/v1/brownout',
+    operation({
+      access: 'viewer',
+      tag: 'mesh',
+      summary: 'Which optional features are off, why, and for how long',
+      query: noQuery,
+      answer: brownoutAnswer,
+    }),
+    async (request, reply) => {
+      readQuery(noQuery, request);
+      const { revision } = context.brownout.view().setting ?? {};
+      if (revision !== undefined) reply.header('etag', etagOf(revision));
+      return answer(request, reply, presentOf(context));
+    },
+  );
+
+  app.put(
+    '/v1/brownout',
+    operation({
+      access: 'operator',
+      tag: 'mesh',
+      summary: 'Set the level, the features, the rules; what is not named stays',
+      query: writeQuery,
+      headers: writeHeaders,
+      body: jsonSchemaOf(sentSchema(), 'input'),
+      answer: z.union([brownoutWriteAnswer, brownoutPreview]),
+      problems: [412, 413, 415, 422, 503],
+    }),
+    async (request, reply) => {
+      const { dryRun } = readQuery(writeQuery, request);
+      const { fields } = readBodyDocument(request, parseFields);
+      if (dryRun === 'true') return answer(request, reply, preview(context, request, fields));
+      const { outcomes, durability } = await write(context, request, fields);
+      const [outcome] = outcomes;
+      if (!outcome) throw new MeshError('internal', 'the store answered a write without an outcome');
+      const { revision, changed } = outcome;
+      reply.header('etag', etagOf(revision));
+      return answer(request, reply, { ...presentOf(context), revision, changed, durability });
+    },
+  );
+}
+
+function presentOf({ brownout }: RestContext): z.infer<typeof brownoutAnswer> {
+  const { level, source, reason, ttlMs, setting, rules } = brownout.view();
+  const { operator } = setting?.setting ?? {};
+  const written = JSON.parse(setting?.setting.document ?? '{}') as Written;
+  return {
+    level,
+    source,
+    reason,
+    ttlMs: ttlMs === undefined ? null : Math.ceil(ttlMs),
+    revision: setting?.revision ?? null,
+    operator: {
+      level: operator?.level ?? 0,
+      reason: operator?.reason ?? '',
+      author: operator?.author ?? '',
+      ttl: written.ttl ?? null,
+    },
+    features: written.features ?? {},
+    rules: (written.rules ?? []).map((rule, i) => {
+      const { on = false, evidence = '' } = rules[i] ?? {};
+      return { ...rule, on, evidence };
+    }),
+  };
+}
+
+interface Written {
+  readonly ttl?: string;
+  readonly features?: Record<string, number>;
+  readonly rules?: readonly { level: number; when: Record<string, unknown> }[];
+}
+
+/** What it has been merged from, and what it must be written over. */
+interface Base {
+  readonly document: string | undefined;
+  readonly revision: number | undefined;
+}
+
+function presentBase({ mirror }: RestContext): Base {
+  return { document: mirror.brownout?.setting.document, revision: mirror.brownout?.revision };
+}
+
+/** Throws `invalid_policy` where the parts are right and too much together. */
+function mergedOver(
+  base: Base,
+  context: RestContext,
+  request: FastifyRequest,
+  fields: BrownoutFields,
+): string {
+  const wallNow = context.clock.wallNow();
+  const document = merged(base.document, fields, { author: request.author, wallNow });
+  const result = parseSetting(document);
+  if (result.ok) return document;
+  throw new MeshError('invalid_policy', summaryOf(result.issues), { issues: result.issues });
+}
+
+/**
+ * Merges with what is there and writes over exactly that; where somebody was quicker, again with theirs, unless the client named the
+ * revision it means. A repeat under the same key is known by what it asked for, not by the document, which has the time in it.
+ */
+async function write(
+  context: RestContext,
+  request: FastifyRequest,
+  fields: BrownoutFields,
+): Promise<WriteResult> {
+  const { 'if-match': match, 'if-none-match': noneMatch } = request.headers;
+  const intent = JSON.stringify([canonical(fields), match ?? '', noneMatch ?? '']);
+  let base = presentBase(context);
+  const wanted = expectedOf(request.headers, 'brownout', base.revision);
+  for (let tries = 1; ; tries++) {
+    const document = mergedOver(base, context, request, fields);
+    const expected = wanted === 'any' ? (base.revision ?? null) : wanted;
+    const put = { kind: 'put', name: brownoutName, document, expected, intent } as const;
+    try {
+      return await commitOperations(context, request, 'brownout', [put]);
+    } catch (error) {
+      if (!(error instanceof MeshError) || error.code !== 'revision_conflict') throw error;
+      if (wanted !== 'any' || tries >= TRIES) throw conflict(error);
+      const [newest] = await context.mirror.history(brownoutName, { limit: 1 });
+      base = {
+        document: newest?.document ?? undefined,
+        revision: newest?.document ? newest.revision : undefined,
+      };
+    }
+  }
+}
+
+/** In words that don't show under which name it is kept. */
+function conflict(error: MeshError): MeshError {
+  const text = error.issues?.[0]?.message ?? 'another revision is there';
+  return new MeshError('revision_conflict', text, {
+    target: 'brownout',
+    revision: error.revision,
+    issues: error.issues?.map(({ message }) => ({ path: '', message })),
+    cause: error,
+  });
+}
+
+function preview(
+  context: RestContext,
+  request: FastifyRequest,
+  fields: BrownoutFields,
+): z.infer<typeof brownoutPreview> {
+  const base = presentBase(context);
+  const wanted = expectedOf(request.headers, 'brownout', base.revision);
+  if (wanted !== 'any' && wanted !== (base.revision ?? null))
+    throw new MeshError('revision_conflict', 'another revision is there', {
+      target: 'brownout',
+      revision: base.revision,
+    });
+  const document = mergedOver(base, context, request, fields);
+  const { setAt: _, ...setting } = JSON.parse(document) as Record<string, unknown>;
+  return { dryRun: true, revision: base.revision ?? null, changed: document !== base.document, setting };
+}

@@ -1,0 +1,181 @@
+/**
+ * What `fetch` does beyond its first attempt: retries at other instances, and what is answered when all have failed.
+ */
+import { expect } from 'chai';
+import {
+  endpoints,
+  type HttpBench,
+  type HttpCallee,
+  httpBench,
+  startHttpCallee,
+} from '../support/http-callee.js';
+import { bulkheadSpec, circuitSpec, effectiveOf } from '../support/specs.js';
+import { rejectionOf } from '../support/targets.js';
+import { until } from '../support/until.js';
+
+const BIG = Buffer.alloc(4 * 1024 * 1024, 'x');
+
+describe('fetch beyond its first attempt', () => {
+  let callee: HttpCallee;
+  let made: HttpBench | undefined;
+
+  beforeEach(async () => {
+    callee = await startHttpCallee();
+  });
+  afterEach(async () => {
+    await made?.end();
+    made = undefined;
+    await callee.stop();
+  });
+
+  const use = (sections: Parameters<typeof effectiveOf>[0] = {}, addresses = [callee.address]) => {
+    made = httpBench(effectiveOf(sections), addresses);
+    return made;
+  };
+  const idle = (bench: HttpBench) =>
+    until(() => bench.targets.permitsOut === 0, { what: 'the end of every permit' });
+  const retry = (changes = {}) => ({
+    attempts: 3,
+    on: ['UNAVAILABLE'],
+    backoff: { baseMs: 1, maxMs: 1 },
+    budget: 1,
+    ...changes,
+  });
+  /** Lets the pauses between attempts pass. */
+  const passing = async <T>(bench: HttpBench, promise: Promise<T>): Promise<T> => {
+    let over = false;
+    const done = promise.finally(() => {
+      over = true;
+    });
+    done.catch(() => {});
+    await until(
+      () => {
+        bench.clock.advance(1);
+        return over;
+      },
+      { what: 'the call' },
+    );
+    return done;
+  };
+
+  it('tries a failed status again, at another instance', async () => {
+    const other = await startHttpCallee();
+    callee.answer = (_request, response) => void response.writeHead(503).end('down');
+    const bench = use({ retry: retry(), idempotent: true, bulkhead: bulkheadSpec(1) }, [
+      callee.address,
+      other.address,
+    ]);
+    for (let i = 0; i < 4; i++) {
+      const response = await passing(
+        bench,
+        bench.client.fetch('payments', '/', { method: 'POST', body: 'x' }),
+      );
+      expect(response.status).to.equal(200);
+      expect(await response.text()).to.equal('hello');
+    }
+    expect(other.bodies).to.deep.equal(['x', 'x', 'x', 'x']);
+    expect(other.requests.some(({ headers }) => headers['switchgear-previous-attempts'] === '1')).to.equal(
+      true,
+    );
+    await idle(bench);
+    await other.stop();
+  });
+
+  it('resolves the last failed status when attempts are used up', async () => {
+    callee.answer = (_request, response) => void response.writeHead(503).end('down');
+    const bench = use({ retry: retry(), idempotent: true });
+    const response = await passing(bench, bench.client.fetch('payments', '/'));
+    expect(response.status).to.equal(503);
+    expect(await response.text()).to.equal('down');
+    expect(callee.requests).to.have.length(3);
+    await idle(bench);
+  });
+
+  it('tries nothing again that may have been executed, unless the policy says that it may be', async () => {
+    callee.answer = (_request, response) => void response.writeHead(503).end();
+    const bench = use({ retry: retry() });
+    expect((await passing(bench, bench.client.fetch('payments', '/'))).status).to.equal(503);
+    expect(callee.requests).to.have.length(1);
+  });
+
+  it('does not try again what the callee shed, what 4xx says, or a stream', async () => {
+    const bench = use({ retry: retry({ on: ['UNAVAILABLE', 'RESOURCE_EXHAUSTED'] }), idempotent: true });
+    callee.answer = (_request, response) =>
+      void response.writeHead(503, { 'switchgear-reject': 'overloaded' }).end();
+    expect((await passing(bench, bench.client.fetch('payments', '/'))).status).to.equal(503);
+    callee.answer = (_request, response) => void response.writeHead(404).end();
+    expect((await passing(bench, bench.client.fetch('payments', '/'))).status).to.equal(404);
+    callee.answer = (_request, response) => void response.writeHead(503).end();
+    const body = new Blob(['x']).stream();
+    const init = { method: 'POST', body, duplex: 'half' } as const;
+    expect((await passing(bench, bench.client.fetch('payments', '/', init))).status).to.equal(503);
+    expect(callee.requests).to.have.length(3);
+  });
+
+  it('answers by the caller’s fallback where it is refused, not where a failed status is the answer', async () => {
+    callee.answer = (_request, response) => void response.writeHead(503).end();
+    const bench = use({ circuit: circuitSpec({ minimumCalls: 1 }) });
+    const fallback = () => new Response('instead');
+    expect((await bench.client.fetch('payments', '/', { fallback })).status).to.equal(503);
+    expect(await (await bench.client.fetch('payments', '/', { fallback })).text()).to.equal('instead');
+  });
+
+  it('answers by the policy’s fallback, and says so', async () => {
+    callee.answer = (_request, response) => void response.writeHead(503).end();
+    const bench = use({ fallback: [{ kind: 'static', value: { rate: 1 } }], bulkhead: bulkheadSpec(1) });
+    const response = await bench.client.fetch('payments', '/');
+    expect(response.status).to.equal(200);
+    expect(response.headers.get('switchgear-degraded')).to.match(/^static; /);
+    expect(await response.json()).to.deep.equal({ rate: 1 });
+    await idle(bench);
+  });
+
+  it('answers from another service, if that is well', async () => {
+    callee.answer = (_request, response) => void response.writeHead(503).end();
+    const other = await startHttpCallee((_request, response) => void response.end('there'));
+    const bench = use();
+    const to = 'payments-copy';
+    bench.policies = (callee) =>
+      callee === 'payments' ? effectiveOf({ fallback: [{ kind: 'target', to }] }) : {};
+    bench.targets.refresh();
+    bench.tell(to, endpoints([other.address]));
+    const response = await bench.client.fetch('payments', '/charge', { method: 'POST', body: 'x' });
+    expect(response.headers.get('switchgear-degraded')).to.match(/^target; /);
+    expect(await response.text()).to.equal('there');
+    expect(other.bodies).to.deep.equal(['x']);
+    other.answer = (_request, answer) => void answer.writeHead(500).end();
+    expect((await bench.client.fetch('payments', '/')).status).to.equal(503);
+    await idle(bench);
+    await other.stop();
+  });
+
+  it('answers from the cache, as often as it is asked', async () => {
+    const bench = use({ fallback: [{ kind: 'cache', maxAgeMs: 60_000 }], bulkhead: bulkheadSpec(1) });
+    const ask = async () => (await bench.client.fetch('payments', '/rates', { key: 'rates' })).text();
+    expect(await ask()).to.equal('hello');
+    callee.answer = (_request, response) => void response.writeHead(503).end();
+    expect(await ask()).to.equal('hello');
+    expect(await ask()).to.equal('hello');
+    await idle(bench);
+  });
+
+  it('brings an answer whole that is too large to be kept, and does not keep it', async () => {
+    const bench = use({ fallback: [{ kind: 'cache', maxAgeMs: 60_000 }] });
+    callee.answer = (_request, response) => void response.end(BIG);
+    const response = await bench.client.fetch('payments', '/rates', { key: 'rates' });
+    expect((await response.arrayBuffer()).byteLength).to.equal(BIG.length);
+    callee.answer = (_request, answer) => void answer.writeHead(503).end();
+    expect((await bench.client.fetch('payments', '/rates', { key: 'rates' })).status).to.equal(503);
+    await idle(bench);
+  });
+
+  it('reads a policy’s word on what the network says', async () => {
+    callee.answer = (incoming) => void incoming.socket.destroy();
+    const bench = use({
+      circuit: circuitSpec({ minimumCalls: 1 }),
+      classify: { UND_ERR_SOCKET: 'neutral' },
+    });
+    expect(await rejectionOf(bench.client.fetch('payments', '/'))).to.be.instanceOf(TypeError);
+    expect(bench.targets.circuit('payments').state).to.equal('closed');
+  });
+});

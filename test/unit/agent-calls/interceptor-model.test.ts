@@ -1,0 +1,227 @@
+/**
+ * Random lives of gRPC calls: retries, hedges, fallbacks, lines, deadlines, cancels, policies that change, transports that answer
+ * late or not at all. Whatever happens, a client is told once and in order, and in the end nothing is out and nothing is set.
+ */
+import * as grpc from '@grpc/grpc-js';
+import { expect } from 'chai';
+import { createInterceptor } from '../../../agent/interceptor.js';
+import type { Surround } from '../../../agent/surround.js';
+import type { Effective, FallbackSpec, Sections } from '../../../core/policy/model.js';
+import type { Random } from '../../../core/random.js';
+import { NullCall, type StubbedCall, stubbedCall } from '../../support/null-transport.js';
+import { walks } from '../../support/property.js';
+import { retrySpec } from '../../support/retrying.js';
+import { bulkheadSpec, circuitSpec, effectiveOf } from '../../support/specs.js';
+import { type Bench, bench, settled } from '../../support/targets.js';
+
+const { status } = grpc;
+const CALLS = 1_000;
+const METHOD = 'shop.v1.Inventory/Get';
+const statuses = [
+  status.OK,
+  status.OK,
+  status.OK,
+  status.UNAVAILABLE,
+  status.UNAVAILABLE,
+  status.DEADLINE_EXCEEDED,
+  status.NOT_FOUND,
+  status.INTERNAL,
+];
+const criticalities = ['critical-plus', 'critical', 'sheddable-plus', 'sheddable', 'nonsense'];
+
+/** Headers once, first; where there is one response, a message or the word that there is none; one status. */
+class Wire extends NullCall {
+  over = false;
+  #headers = false;
+
+  override cancelWithStatus(code: grpc.status, details: string): void {
+    this.cancelled = { code, details };
+    if (this.answersCancel) process.nextTick(() => this.finish(code));
+  }
+
+  headers(): void {
+    if (this.#headers || this.over) return;
+    this.#headers = true;
+    this.listener?.onReceiveMetadata?.(new grpc.Metadata());
+  }
+
+  part(): void {
+    this.headers();
+    if (!this.over) this.message('reply');
+  }
+
+  finish(code: grpc.status, metadata?: grpc.Metadata): void {
+    if (this.over) return;
+    this.over = true;
+    if (!this.options.method_definition.responseStream) this.message(code === status.OK ? 'reply' : null);
+    this.end(code, 'as it came', metadata);
+  }
+}
+
+class Life {
+  readonly made: Bench;
+  readonly calls: StubbedCall[] = [];
+  readonly #random: Random;
+  readonly #interceptor: grpc.Interceptor;
+  readonly #handlers: ((reply: unknown) => void)[] = [];
+  /** Whatever was ever in force. */
+  readonly #surrounds = new Set<Surround>();
+  readonly #wires: Wire[] = [];
+  #revision = 0;
+
+  constructor(random: Random) {
+    this.#random = random;
+    this.made = bench({}, { random });
+    const elsewhere = { call: (_call: unknown, done: (reply: unknown) => void) => this.#later(done) };
+    this.#interceptor = createInterceptor(this.made.targets, 'inventory', { elsewhere });
+    this.made.targets.handlers.set('last', () => {
+      if (this.#one(4)) throw new Error('out of order');
+      if (this.#one(4)) return 'at once';
+      return new Promise((resolve, reject) => {
+        this.#later((reply) => (reply === undefined ? reject(new Error('late')) : resolve(reply)));
+      });
+    });
+    this.#change();
+  }
+
+  async step(): Promise<void> {
+    const dice = this.#random.next();
+    if (dice < 0.25) this.#begin();
+    else if (dice < 0.6) this.#wire();
+    else if (dice < 0.7)
+      this.#pick(this.calls)?.call.cancelWithStatus(status.CANCELLED, 'Cancelled on client');
+    else if (dice < 0.74) this.#handlers.shift()?.(this.#one(3) ? undefined : 'reply');
+    else if (dice < 0.76) this.#change();
+    else if (dice < 0.95) this.made.clock.advance(Math.floor(this.#random.next() * 40));
+    else await settled();
+  }
+
+  /** Lets everything come to its end. */
+  async end(): Promise<void> {
+    for (let round = 0; round < 200; round++) {
+      for (const wire of this.#open()) this.#endOf(wire, status.UNAVAILABLE);
+      for (const answer of this.#handlers.splice(0)) answer(undefined);
+      await settled();
+      this.made.clock.advance(100);
+      if (this.#open().length === 0 && this.calls.every(({ client }) => client.status)) break;
+    }
+    this.made.targets.close();
+    await settled();
+  }
+
+  check(): void {
+    for (const { client, call } of this.calls) {
+      const { responseStream } = call.options.method_definition;
+      const story = client.heard.join(', ');
+      const one = /^(metadata, )?message [^,]*, status [A-Z_]+$/;
+      const stream = /^(metadata, )?(message [^,]*, )*status [A-Z_]+$/;
+      expect(story).to.match(responseStream ? stream : one);
+    }
+    // The walk went everywhere.
+    const { retries, hedges, degraded, queued } = this.made.targets.get('inventory', METHOD).tally;
+    expect(Math.min(retries, hedges, queued, Object.keys(degraded).length)).to.be.above(0);
+    expect(this.made.targets.permitsOut, 'permits').to.equal(0);
+    expect(this.made.clock.pendingTimers, 'timers').to.equal(0);
+    for (const { budget, slots } of this.#surrounds) {
+      expect([budget?.active ?? 0, budget?.extras ?? 0], 'budget').to.deep.equal([0, 0]);
+      expect(slots?.inUse ?? 0, 'slots').to.equal(0);
+    }
+  }
+
+  #begin(): void {
+    const metadata = new grpc.Metadata();
+    if (this.#one(4)) metadata.set('switchgear-criticality', this.#pick(criticalities) ?? '');
+    if (this.#one(10)) metadata.set('grpc-previous-rpc-attempts', '1');
+    const requestStream = this.#one(6);
+    const call = stubbedCall(this.made.targets, this.#interceptor, {
+      metadata,
+      requestStream,
+      responseStream: this.#one(4),
+      ...(this.#one(3) ? { deadline: this.made.clock.wallNow() + this.#random.next() * 200 - 5 } : {}),
+      nextCall: (options) => {
+        const wire = Object.assign(new Wire(options), { answersCancel: !this.#one(3) });
+        this.#wires.push(wire);
+        return wire;
+      },
+    });
+    this.calls.push(call);
+    if (requestStream) call.call.sendMessage('part');
+    call.call.startRead();
+  }
+
+  /** Something is heard of an attempt. */
+  #wire(): void {
+    const wire = this.#pick(this.#open());
+    if (!wire) return;
+    const dice = this.#random.next();
+    if (dice < 0.2) wire.headers();
+    else if (dice < 0.4 && wire.options.method_definition.responseStream) wire.part();
+    else if (this.#one(8) && wire.options.deadline !== undefined) this.#endOf(wire, status.DEADLINE_EXCEEDED);
+    else this.#endOf(wire, this.#pick(statuses) ?? status.OK);
+  }
+
+  #endOf(wire: Wire, code: grpc.status): void {
+    const metadata = new grpc.Metadata();
+    if (this.#one(10)) metadata.set('grpc-retry-pushback-ms', this.#pick(['0', '30', '-1']) ?? '');
+    if (this.#one(12)) metadata.set('switchgear-reject', 'overloaded');
+    wire.finish(code, metadata);
+  }
+
+  /** Attempts at which the transport has not said its last word. */
+  #open(): Wire[] {
+    return this.#wires.filter(({ over }) => !over);
+  }
+
+  #change(): void {
+    const sections: Record<string, unknown> = {};
+    const may = (name: keyof Sections, value: unknown) => {
+      if (!this.#one(3)) sections[name] = value;
+    };
+    const chains: readonly (readonly FallbackSpec[])[] = [
+      [
+        { kind: 'cache', maxAgeMs: 500 },
+        { kind: 'handler', name: 'last' },
+      ],
+      [
+        { kind: 'target', to: 'replica' },
+        { kind: 'error', status: 'NOT_FOUND' },
+      ],
+      [{ kind: 'handler', name: 'last' }],
+    ];
+    may('retry', retrySpec({ on: ['UNAVAILABLE', 'DEADLINE_EXCEEDED'], backoff: { baseMs: 10, maxMs: 50 } }));
+    may('hedge', { delay: { kind: 'fixed', ms: 15 }, extra: 2 });
+    may('idempotent', true);
+    may('timeout', 150);
+    may('attemptTimeout', 60);
+    may('fallback', this.#pick(chains));
+    may('bulkhead', bulkheadSpec(4, { maxQueue: 4, queueTimeoutMs: 50, shares: { critical: 0.5 } }));
+    may('circuit', circuitSpec({ minimumCalls: 10, openForMs: 100 }));
+    may('classify', { NOT_FOUND: 'failure' });
+    const source = { policy: this.#one(5) ? 'other' : 'inventory-default', revision: ++this.#revision };
+    this.made.apply(effectiveOf(sections as Parameters<typeof effectiveOf>[0], source) as Effective);
+    const { surround } = this.made.targets.get('inventory', METHOD);
+    if (surround) this.#surrounds.add(surround);
+  }
+
+  #later(done: (reply: unknown) => void): () => void {
+    this.#handlers.push(done);
+    return () => undefined;
+  }
+
+  #one(of: number): boolean {
+    return this.#random.next() * of < 1;
+  }
+
+  #pick<T>(from: readonly T[]): T | undefined {
+    return from[Math.floor(this.#random.next() * from.length)];
+  }
+}
+
+describe('the life of calls with everything around them', () => {
+  walks(`tells each of ${CALLS} clients once, and leaves nothing behind`, 8, async (random) => {
+    const life = new Life(random);
+    while (life.calls.length < CALLS) await life.step();
+    await life.end();
+    life.check();
+  });
+});
