@@ -219,8 +219,7 @@ export class Attempt<T> implements Deadlined, Waiter, Pending, GuardContext {
     if (this.stage === LINED_UP) {
       outOfPatience(this, now);
     } else if (this.stage === RUNNING) {
-      // Either way: a sum of times is a hair off at times.
-      const final = wholeAt <= this.endsAt || wholeAt <= now;
+      const final = wholeAt <= this.endsAt;
       this.finish('failure', timedOutFailure.status, now);
       const error = timedOut(this, final);
       this.abort(error);
@@ -234,11 +233,10 @@ export class Attempt<T> implements Deadlined, Waiter, Pending, GuardContext {
   /** @internal */ advance(handle: number, now: number, lengthMs: number): void {
     const { held, target, targets } = this;
     if (handle === WAITING) {
-      // By the exact clock: a time in line may be short.
-      lineUp(this, targets.clock.now());
+      lineUp(this, now);
     } else if (handle < 0) {
-      if (!this.ended()) this.refuse(target.rejection(held.plan, targets.clock.now(), held.effective));
-    } else if (this.ended()) {
+      if (!this.over) this.refuse(target.rejection(held.plan, targets.clock.now(), held.effective));
+    } else if (this.over) {
       held.plan.finish(handle, 'neutral', now);
     } else {
       this.handle = handle;
@@ -251,14 +249,8 @@ export class Attempt<T> implements Deadlined, Waiter, Pending, GuardContext {
     const { surround } = this.held;
     this.stage = RUNNING;
     if (lengthMs !== NEVER) this.targets.deadlines.watch(this.handle, this, this.endsAt, lengthMs);
-    if (surround !== undefined && surround.shadow !== undefined) {
-      beginShadow(this, surround.shadow);
-      // Whoever heard of a transition there may have ended it.
-      if (this.ended()) {
-        endShadow(this, 'neutral', 'CANCELLED', Number.NaN, this.targets.clock.now());
-        return;
-      }
-    }
+    if (surround !== undefined && surround.shadow !== undefined && !beginShadow(this, surround.shadow))
+      return;
     let answer: Promise<T> | T;
     try {
       answer = this.fn(this);
@@ -390,10 +382,6 @@ export class Attempt<T> implements Deadlined, Waiter, Pending, GuardContext {
     const rare = this.rarely();
     rare.abortedWith = { reason };
     rare.controller?.abort(reason);
-  }
-
-  /** @internal */ ended(): boolean {
-    return this.stage === OVER;
   }
 
   /** @internal */ end(): void {

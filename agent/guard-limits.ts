@@ -24,6 +24,7 @@ export interface Limited {
   /** When all attempts and pauses of the call together must be over; Infinity: never. */
   readonly wholeAt: number;
   readonly rare: Rare | undefined;
+  readonly over: boolean;
   rarely(): Rare;
 }
 
@@ -78,9 +79,14 @@ export function timedOut({ target, held, rare }: Limited, final: boolean): unkno
   return target.timedOut(final ? 'timeout' : 'attemptTimeout', 'no answer', held.effective);
 }
 
-export function beginShadow(attempt: Limited, shadow: Shadow): void {
-  const startedAt = attempt.held.plan.startedAt(attempt.handle);
-  attempt.rarely().shadow = shadow.begin(startedAt, attempt.wholeAt, attempt.rank, attempt.target);
+/** Answers whether the attempt goes on: whoever hears of a transition there may end it. */
+export function beginShadow(attempt: Limited, shadow: Shadow): boolean {
+  const { held, handle, wholeAt, rank, target } = attempt;
+  const startedAt = held.plan.startedAt(handle);
+  attempt.rarely().shadow = shadow.begin(startedAt, wholeAt, rank, target);
+  if (!attempt.over) return true;
+  endShadow(attempt, 'neutral', 'CANCELLED', startedAt, startedAt);
+  return false;
 }
 
 export function endShadow(

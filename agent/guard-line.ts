@@ -32,24 +32,28 @@ export interface InLine extends Waiter, Pending, Deadlined {
 /** A gate has just told it to wait. */
 export function lineUp(attempt: InLine, now: number): void {
   const { targets, target, held } = attempt;
-  attempt.handle = held.plan.wait(attempt);
+  const { plan } = held;
+  const handle = plan.waiting;
   if (attempt.stage === OVER) {
-    held.plan.abandon(attempt.handle, attempt, now);
+    plan.displaced(handle, now);
     return;
   }
+  attempt.handle = handle;
   const rare = attempt.rarely();
   rare.wholeAt = attempt.wholeAt;
   rare.linedUpAt = now;
   rare.patience ??= new Patience(attempt);
-  attempt.stage = LINED_UP;
   attempt.keepContext();
   if (!targets.pending(attempt)) {
-    held.plan.abandon(attempt.handle, attempt, now);
+    plan.displaced(handle, now);
     attempt.refuse(target.meshClosed());
     return;
   }
+  attempt.stage = LINED_UP;
   const patienceMs = Math.min(target.queueTimeoutMs(held.effective), attempt.wholeAt - now);
   targets.timeouts.set(rare.patience, now, patienceMs);
+  // Last: who has to make room for it may end another call, whose slot is its own in that same tick.
+  plan.wait(attempt);
 }
 
 /** A slot came free and is its own; the rest of the gates may still turn it away. */

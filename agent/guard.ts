@@ -6,7 +6,6 @@
 
 import { criticalities, rankOf } from '../core/criticality.js';
 import { MeshError } from '../core/errors.js';
-import type { Waiter } from '../core/resilience/gate.js';
 import { type Plan, TURNED_AWAY } from '../core/resilience/plan.js';
 import { currentContext } from './context.js';
 import { callFully } from './guard-start.js';
@@ -22,8 +21,6 @@ import type { Targets } from './targets.js';
 
 const KEY_LENGTH_MAX = 256;
 const REFUSED = TURNED_AWAY;
-/** Joins a line only to leave it. */
-const nobody: Waiter = { granted() {}, displaced() {} };
 
 /**
  * Runs `fn` under the policies of `name`. Rejects with what `fn` throws; with a MeshError (`circuit_open`, `bulkhead_full`,
@@ -75,7 +72,7 @@ function run<T>(targets: Targets, target: Target, fn: GuardedFunction<T>): Promi
     if (handle === REFUSED) return Promise.reject(target.rejection(plan, targets.clock.now()));
     if (target.plan === plan) return callFully(targets, target, fn, undefined, targets.clock.now());
     // Whoever was let in meanwhile has changed the policies: it asks those that hold now.
-    plan.abandon(plan.wait(nobody), nobody, targets.clock.now());
+    plan.displaced(plan.waiting, targets.clock.now());
     return callFully(targets, target, fn, undefined);
   }
   let answer: Promise<T> | T;

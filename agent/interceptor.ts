@@ -16,6 +16,12 @@ import type { Surround } from './surround.js';
 import type { Target } from './target.js';
 import type { Targets } from './targets.js';
 
+/**
+ * Calls that are never made, so that the shapes of calls outlive a collection of garbage in which none is under way: the code that
+ * was optimised for them would be thrown away with them.
+ */
+let shapes: readonly object[] | undefined;
+
 /** Methods that one interceptor remembers; a client has as many as its service definition. */
 const METHODS_MAX = 1_000;
 
@@ -46,6 +52,7 @@ export function createInterceptor(
   };
   return (options, nextCall) => {
     const target = targetOf(options.method_definition.path);
+    if (shapes === undefined) shapes = shapesOf(targets, target, options.method_definition, tools);
     const surrounded = !once && target.surround !== undefined && surrounds(target.surround);
     const call = surrounded
       ? new SurroundedCall(targets, target, options, nextCall, tools)
@@ -58,4 +65,19 @@ export function createInterceptor(
 /** Whether there is more to a call than one attempt. */
 function surrounds({ retry, hedge, fallback }: Surround): boolean {
   return retry !== undefined || hedge !== undefined || fallback !== undefined;
+}
+
+function shapesOf(
+  targets: Targets,
+  target: Target,
+  method_definition: grpc.InterceptorOptions['method_definition'],
+  tools: CallTools,
+): readonly object[] {
+  const nextCall: grpc.NextCall = () => {
+    throw new Error('this call is never made');
+  };
+  return [
+    new GuardedCall(targets, target, { method_definition }, nextCall),
+    new SurroundedCall(targets, target, { method_definition }, nextCall, tools),
+  ];
 }

@@ -5,7 +5,6 @@
  * that finds its own limit as calls that the shadow lets pass without a permit.
  */
 import type { Effective, Source } from '../core/policy/model.js';
-import type { Waiter } from '../core/resilience/gate.js';
 import type { Outcome } from '../core/resilience/outcome.js';
 import { type Plan, WAITING } from '../core/resilience/plan.js';
 import type { DecisionKind } from './decisions.js';
@@ -26,7 +25,6 @@ const sectionOfCode: { readonly [code: string]: keyof Effective } = {
 const REJECTED = -1;
 /** Nor here: it would have waited. */
 const WOULD_WAIT = -2;
-const nobody: Waiter = { granted() {}, displaced() {} };
 
 export class Shadow {
   readonly #plan: Plan;
@@ -44,7 +42,7 @@ export class Shadow {
     const handle = this.#plan.admit(now, deadlineAt, rank);
     if (handle >= 0) return handle;
     if (handle === WAITING) {
-      this.#plan.abandon(this.#plan.wait(nobody), nobody, now);
+      this.#plan.displaced(this.#plan.waiting, now);
       if (this.#wouldWait < (this.#effective.bulkhead?.value.maxQueue ?? 0)) {
         this.#wouldWait++;
         return WOULD_WAIT;

@@ -116,10 +116,7 @@ export class Target {
     this.coarse = !timed && this.slowCallMs === Number.POSITIVE_INFINITY && plan.grainMs >= COARSE_LAG_MS;
     const limits = [effective.timeout?.value, effective.attemptTimeout?.value];
     this.coarseStart =
-      this.coarse &&
-      // A copy may be due sooner than the clock lags.
-      effective.hedge === undefined &&
-      limits.every((limit) => limit === undefined || limit >= LAGS_PER_LIMIT * COARSE_LAG_MS);
+      this.coarse && limits.every((limit) => limit === undefined || limit >= LAGS_PER_LIMIT * COARSE_LAG_MS);
     if (!this.hedgesByPercentile) this.latency = undefined;
   }
 

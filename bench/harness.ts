@@ -26,32 +26,59 @@ export function percentile(values: readonly number[], q: number): number {
 /** One competitor: a loop of `calls` calls, timed as a whole. */
 export type Loop = (calls: number) => Promise<void> | void;
 
-/** A round is cut into this many slices, in which the loops take turns: what slows the machine slows all of them alike. */
+/** A round is cut into slices, in which the loops take turns: what slows the machine slows all of them alike. */
 const SLICES = 6;
 
-/** Lets timers, sockets and what the last loop left to the collector have their turn, so that no loop pays for another's. */
-async function settle(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
-  (globalThis as { gc?: () => void }).gc?.();
+/** Lets timers and sockets have their turn. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+export interface RaceOptions {
+  /**
+   * Before each slice, or each round, all garbage is collected. A loop that leaves a lot behind is followed by others that would pay
+   * for it; but a collection also throws away optimised code of which no object is alive, and short slices would then time that.
+   */
+  readonly collect?: 'slice' | 'round';
+  /** Time on the wall, or of the processor: the latter where a small difference of large times must not drown in other work. */
+  readonly clock?: 'wall' | 'cpu';
+}
+
+function cpuNs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) * 1_000;
+}
+
+function wallNs(): number {
+  return Number(process.hrtime.bigint());
 }
 
 /** Nanoseconds a call of each loop, by round: [loop][round]. */
-export async function race(loops: readonly Loop[], rounds: number, calls: number): Promise<number[][]> {
+export async function race(
+  loops: readonly Loop[],
+  rounds: number,
+  calls: number,
+  { collect = 'slice', clock = 'wall' }: RaceOptions = {},
+): Promise<number[][]> {
+  const read = clock === 'cpu' ? cpuNs : wallNs;
+  const gc = () => (globalThis as { gc?: () => void }).gc?.();
   for (const loop of loops) {
     await loop(calls);
-    await settle();
+    await turn();
   }
   const times: number[][] = loops.map(() => []);
   const perSlice = Math.ceil(calls / SLICES);
   for (let round = 0; round < rounds; round++) {
     const spent = loops.map(() => 0);
+    gc();
     for (let slice = 0; slice < SLICES; slice++) {
       for (let i = 0; i < loops.length; i++) {
         const index = (i + slice) % loops.length;
-        await settle();
-        const start = process.hrtime.bigint();
+        await turn();
+        if (collect === 'slice') gc();
+        const start = read();
         await (loops[index] as Loop)(perSlice);
-        spent[index] = (spent[index] ?? 0) + Number(process.hrtime.bigint() - start);
+        spent[index] = (spent[index] ?? 0) + (read() - start);
       }
     }
     for (const [index, total] of spent.entries()) times[index]?.push(total / (perSlice * SLICES));

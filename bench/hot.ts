@@ -274,15 +274,21 @@ function bytes(out: Figures): void {
   );
 }
 
+/** `--only=guard`, `core`, `interceptor` or `bytes`: that part alone, for whoever works on it. */
+function wanted(part: string): boolean {
+  const only = process.argv.find((flag) => flag.startsWith('--only='));
+  return only === undefined || only === `--only=${part}`;
+}
+
 async function main(): Promise<void> {
   const out: Figures = { rows: [], figures: [] };
   const plane = await startPlane('memory');
   const mesh = await connected(plane);
   try {
-    const versions = await guards(mesh, out);
-    await pair(out);
-    await interceptors(mesh, out);
-    bytes(out);
+    const versions = wanted('guard') ? await guards(mesh, out) : 'nobody';
+    if (wanted('core')) await pair(out);
+    if (wanted('interceptor')) await interceptors(mesh, out);
+    if (wanted('bytes')) bytes(out);
     conclude({
       title: `A call in process (hot), Node ${major}`,
       command: 'npm run bench:hot',

@@ -19,7 +19,7 @@ import {
   serviceRight,
   whole,
 } from './leaves.js';
-import { calleePattern, methodPattern, policyNamePattern, serviceNamePattern } from './names.js';
+import { calleePattern, methodPattern, policyNamePattern, SELF, serviceNamePattern } from './names.js';
 import { isList, isRecord } from './plain.js';
 import { breaches, type Facts } from './rules.js';
 import { fallback, hedge, retry } from './schema-attempts.js';
@@ -116,7 +116,17 @@ function document() {
     })
       .prefault({})
       .describe('Staged rollout.'),
-  }).check(sense(elsewhere));
+  }).check(sense(elsewhere), sense(ownRate));
+}
+
+/** The mesh knows a shared rate by its callee, and every service is `self` to itself. */
+function ownRate({ match, spec }: Fields, fault: Fault): void {
+  if (!isRecord(match) || !isRecord(spec) || !isRecord(spec.rateLimit)) return;
+  if (match.to === SELF && match.from === undefined && spec.rateLimit.scope === 'cluster')
+    fault(
+      ['spec', 'rateLimit', 'scope'],
+      'must be local where match.to is self, or match.from must name the service: else all services would share one rate',
+    );
 }
 
 /** A call that falls back to itself would fail again, at best. */

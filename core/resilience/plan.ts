@@ -121,6 +121,14 @@ export class Plan {
     return handle;
   }
 
+  /**
+   * Handle of the attempt that `admit` or `resume` has just told to wait. To be noted before `wait`: whoever has to make room there may
+   * free the place that it gets. One that is not to wait after all gives it to `displaced`.
+   */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
   /** Joins the line in which `admit` left it. Answers the handle that `resume` and `abandon` need. */
   wait(waiter: Waiter): number {
     const handle = this.#waiting;

@@ -21,13 +21,12 @@ const mesh = await join({ service: 'storefront', version: '1.0.0', callees: ['or
 mesh.on('circuit', (change) => process.send?.({ circuit: change }));
 
 /** `gone` aborts when whoever asked has hung up. */
-async function order(gone: AbortSignal): Promise<Answer> {
-  try {
-    const number = await mesh.guard('orders-db', ({ signal }) => placeOrder(signal), { signal: gone });
-    return { status: 201, body: { order: number } };
-  } catch (error) {
-    return keepBasket(error);
-  }
+function order(gone: AbortSignal): Promise<Answer> {
+  return mesh.guard(
+    'orders-db',
+    async ({ signal }) => ({ status: 201, body: { order: await placeOrder(signal) } }),
+    { signal: gone, fallback: keepBasket },
+  );
 }
 
 /** A transaction has a connection to itself. */

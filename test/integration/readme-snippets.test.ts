@@ -1,5 +1,5 @@
 /**
- * What the documents show is true: TypeScript compiles against the real types, the README's four integrations run as they stand,
+ * What the documents show is true: TypeScript compiles against the real types, the README's six integrations run as they stand,
  * policies are valid, commands and flags exist, links lead somewhere.
  */
 import { execFile } from 'node:child_process';
@@ -137,7 +137,7 @@ describe('the documents', () => {
         expect([...known], `${file}: ${name}`).to.include(name);
   });
 
-  it("run the README's four integrations as they stand there", async () => {
+  it("run the README's six integrations as they stand there", async () => {
     const plane = await startControlPlane({
       rest: '127.0.0.1:0',
       grpc: '127.0.0.1:0',
@@ -145,14 +145,14 @@ describe('the documents', () => {
       logger: silentLogger,
     });
     const port = await freePort();
-    const kept = ['rows', undefined, 'orders', 'inventory'];
+    const kept = ['rows', undefined, 'orders', 'server', 'answer', 'inventory'];
     const files = Object.fromEntries(
       blocks('README.md', 'ts').map(({ text }, i) => [
         `${i}.ts`,
         `${text.replace(/10\.0\.0\.7:50051/, `127.0.0.1:${port}`).replace('port: 50051', `port: ${port}`)}\nexport { ${kept[i] ?? ''} };\n`,
       ]),
     );
-    expect(Object.keys(files)).to.have.length(4);
+    expect(Object.keys(files)).to.have.length(6);
     project(folder, files);
     try {
       const { stdout } = await execute(
@@ -163,7 +163,7 @@ describe('the documents', () => {
             pathToFileURL(require.resolve('tsx')).href,
             join(root, 'test/support/snippet-runner.ts'),
           ],
-          ...[0, 1, 2, 3].map((i) => pathToFileURL(join(folder, `${i}.ts`)).href),
+          ...kept.map((_, i) => pathToFileURL(join(folder, `${i}.ts`)).href),
           String(port),
         ],
         {
@@ -180,6 +180,8 @@ describe('the documents', () => {
         listed: [{ article: 'a lamp' }],
         orders: ['SELECT * FROM orders'],
         reserved: null,
+        received: null,
+        charged: 'charged',
       });
     } finally {
       await plane.close();

@@ -4,6 +4,7 @@
  */
 import type { Decision, DecisionListener } from '../../agent/decisions.js';
 import type { GuardContext } from '../../agent/guarded-function.js';
+import type { Pending, Targets } from '../../agent/targets.js';
 import { settled } from './targets.js';
 import type { VirtualClock } from './virtual-clock.js';
 
@@ -31,6 +32,21 @@ export function told(): Told {
     },
   };
   return made;
+}
+
+/** What is registered to be told when the mesh closes, from here on. */
+export function watchPending(targets: Targets): Set<Pending> {
+  const all = new Set<Pending>();
+  const { pending, settled: gone } = targets;
+  targets.pending = (waiting) => {
+    all.add(waiting);
+    return pending.call(targets, waiting);
+  };
+  targets.settled = (waiting) => {
+    all.delete(waiting);
+    gone.call(targets, waiting);
+  };
+  return all;
 }
 
 /** As grpc-js's clients throw it. */

@@ -3,8 +3,17 @@
  */
 import { expect } from 'chai';
 import { COARSE_LAG_MS, CoarseClock } from '../../../agent/coarse-clock.js';
+import { guard } from '../../../agent/guard.js';
+import type { Targets } from '../../../agent/targets.js';
+import { Expiry } from '../../../agent/timeouts.js';
+import type { Sections } from '../../../core/policy/model.js';
 import { walks } from '../../support/property.js';
+import { retrySpec } from '../../support/retrying.js';
+import { bulkheadSpec, effectiveOf } from '../../support/specs.js';
+import { bench, rejectionOf } from '../../support/targets.js';
 import { VirtualClock } from '../../support/virtual-clock.js';
+
+type Given = { [S in keyof Sections]: NonNullable<Sections[S]> };
 
 /** Counts how often it is read. */
 class CountingClock extends VirtualClock {
@@ -110,4 +119,78 @@ describe('the coarse clock', () => {
       expect(clock.pendingTimers).to.equal(0);
     },
   );
+});
+
+describe('a guarded call under such load that the clock lags', () => {
+  /** The coarse clock is 15 ms behind. */
+  function lagging(sections: Given) {
+    const made = bench(effectiveOf(sections));
+    for (let i = 0; i < 1_030; i++) made.targets.coarse.now();
+    made.clock.stall(15);
+    expect(made.targets.coarse.now()).to.equal(made.clock.now() - 15);
+    return made;
+  }
+  const hangs = () => new Promise<never>(() => undefined);
+
+  /** Another limit has the timer look around before. */
+  function wakesAfter(targets: Targets, clock: VirtualClock, lengthMs: number): void {
+    const other = new (class extends Expiry {
+      expire(): void {}
+    })();
+    targets.timeouts.set(other, clock.now(), lengthMs);
+  }
+
+  it('has all of its time', async () => {
+    for (const more of [
+      {},
+      { attemptTimeout: 200 },
+      { attemptTimeout: 200, retry: retrySpec(), idempotent: true },
+    ]) {
+      const { clock, targets } = lagging({ timeout: 210, ...more });
+      const from = clock.now();
+      const end = rejectionOf(guard(targets, 'db', hangs));
+      const limit = 'attemptTimeout' in more ? 200 : 210;
+      clock.advance(limit - 1);
+      expect(targets.permitsOut).to.equal(1);
+      clock.advance(1 + COARSE_LAG_MS);
+      const text = `[deadline_exceeded] db: no answer within ${limit} ms (policy inventory-default@7)`;
+      expect(await end).to.have.property('message', text);
+      expect(clock.now() - from).to.be.within(limit, limit + COARSE_LAG_MS);
+    }
+  });
+
+  it('has all of its time in line', async () => {
+    const { clock, targets } = lagging({
+      timeout: 1_000,
+      bulkhead: bulkheadSpec(1, { maxQueue: 1, queueTimeoutMs: 10 }),
+    });
+    const running = rejectionOf(guard(targets, 'db', hangs));
+    const queued = rejectionOf(guard(targets, 'db', hangs));
+    wakesAfter(targets, clock, 5);
+    clock.advance(9);
+    expect(targets.bulkheads()[0]?.queued).to.equal(1);
+    clock.advance(1);
+    expect(await queued).to.have.property('code', 'bulkhead_timeout');
+    clock.advance(2_000);
+    await running;
+  });
+
+  it('gets no copy before its delay', async () => {
+    const hedge = { delay: { kind: 'fixed', ms: 10 }, extra: 1 } as const;
+    const { clock, targets } = lagging({ timeout: 1_000, hedge, idempotent: true });
+    let started = 0;
+    const end = rejectionOf(
+      guard(targets, 'db', () => {
+        started++;
+        return hangs();
+      }),
+    );
+    wakesAfter(targets, clock, 5);
+    clock.advance(9);
+    expect(started).to.equal(1);
+    clock.advance(1);
+    expect(started).to.equal(2);
+    clock.advance(2_000);
+    await end;
+  });
 });

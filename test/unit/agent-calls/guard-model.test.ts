@@ -14,7 +14,7 @@ import { criticalities } from '../../../core/criticality.js';
 import { MeshError } from '../../../core/errors.js';
 import type { Effective, FallbackSpec } from '../../../core/policy/model.js';
 import type { Random } from '../../../core/random.js';
-import { serviceError, told } from '../../support/guarded.js';
+import { serviceError, told, watchPending } from '../../support/guarded.js';
 import { walks } from '../../support/property.js';
 import { bulkheadSpec, circuitSpec, effectiveOf } from '../../support/specs.js';
 import { type Bench, bench, settled } from '../../support/targets.js';
@@ -45,7 +45,7 @@ class Walk {
   readonly #decisions = told();
   readonly #signals = new Set<AbortSignal>();
   readonly #surrounds = new Set<Surround>();
-  readonly #pending = new Set<Pending>();
+  readonly #pending: Set<Pending>;
   readonly #epochs = new Map<string, number>();
   readonly faults: string[] = [];
   readonly calls: Call[] = [];
@@ -65,15 +65,7 @@ class Walk {
       onGone: ({ callee }) => this.#forget((id) => id.startsWith(`${callee}|`)),
     });
     const { targets } = this.made;
-    const { pending, settled: gone } = targets;
-    targets.pending = (waiting) => {
-      this.#pending.add(waiting);
-      return pending.call(targets, waiting);
-    };
-    targets.settled = (waiting) => {
-      this.#pending.delete(waiting);
-      gone.call(targets, waiting);
-    };
+    this.#pending = watchPending(targets);
     targets.handlers.set('handler', () => this.#answer());
     this.#decisions.listener = () => this.#meddle(0.05);
     this.made.listener = ({ id, epoch }) => {
@@ -117,7 +109,10 @@ class Walk {
   async conclude(early: boolean): Promise<void> {
     const { clock, targets } = this.made;
     this.made.listener = this.#decisions.listener = () => undefined;
-    if (early) targets.close();
+    if (early) {
+      targets.close();
+      this.#pending.clear();
+    }
     for (let i = 0; i < 200 && this.calls.some(({ ended }) => !ended); i++) {
       for (const end of this.#hanging.splice(0)) end();
       await settled();
@@ -286,7 +281,7 @@ class Walk {
       per,
     });
     const bulkhead = bulkheadSpec(this.#of([1, 2, 5]), {
-      ...maybe(0.3, { maxConcurrent: 'auto' }),
+      ...maybe(0.3, { maxConcurrent: 'auto' as const }),
       maxQueue: this.#of([0, 2, 10]),
       ...maybe(0.5, { queueTimeoutMs: this.#of([10, 100]) }),
       ...maybe(0.3, { shares: { critical: 0.5, 'critical-plus': 0.3 } }),

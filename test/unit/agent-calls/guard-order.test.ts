@@ -238,4 +238,22 @@ describe('a call that is to wait in line', () => {
     await running;
     expect(targets.permitsOut).to.equal(0);
   });
+
+  it('has its place where whoever makes room for it frees a slot in that same tick', async () => {
+    const { targets } = bench(effectiveOf({ bulkhead: bulkheadSpec(1, { maxQueue: 1 }) }));
+    const controller = new AbortController();
+    const held = work();
+    const running = rejectionOf(guard(targets, 'db', held.fn, { signal: controller.signal }));
+    // What is answered instead is free to end another call.
+    const displaced = guard(targets, 'db', async () => 'ran', {
+      criticality: 'sheddable',
+      fallback: () => {
+        controller.abort('for the more critical');
+        return 'fallback';
+      },
+    });
+    expect(await guard(targets, 'db', async () => 'ran', { criticality: 'critical-plus' })).to.equal('ran');
+    expect([await running, await displaced]).to.deep.equal(['for the more critical', 'fallback']);
+    expect([targets.permitsOut, targets.bulkheads()[0]?.inUse]).to.deep.equal([0, 0]);
+  });
 });

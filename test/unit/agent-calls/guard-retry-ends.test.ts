@@ -8,7 +8,7 @@ import { expect } from 'chai';
 import { guard } from '../../../agent/guard.js';
 import type { MeshError } from '../../../core/errors.js';
 import type { RetrySpec, Sections } from '../../../core/policy/model.js';
-import { outcomeOf, runs, throws, told } from '../../support/guarded.js';
+import { outcomeOf, runs, throws, told, watchPending } from '../../support/guarded.js';
 import { retrySpec } from '../../support/retrying.js';
 import { bulkheadSpec, circuitSpec, effectiveOf } from '../../support/specs.js';
 import { type Bench, bench, rejectionOf, settled, work } from '../../support/targets.js';
@@ -156,6 +156,25 @@ describe('the mesh that closes', () => {
   });
 });
 
+describe('the mesh that closes around calls that end each other', () => {
+  it('keeps no slot of one that was granted its place while the others were told', async () => {
+    const made = bench(retried({ backoff: later }, { bulkhead: bulkheadSpec(1, { maxQueue: 5 }) }));
+    const controller = new AbortController();
+    const fallback = () => controller.abort('by a fallback');
+    const pausing = guard<unknown>(made.targets, 'db', fails, { fallback });
+    await settled();
+    const held = work();
+    const running = rejectionOf(guard(made.targets, 'db', held.fn, { signal: controller.signal }));
+    const queued = rejectionOf(guard(made.targets, 'db', held.fn));
+    made.targets.close();
+    expect(await pausing).to.equal(undefined);
+    expect(await running).to.equal('by a fallback');
+    expect(await queued).to.have.property('code', 'mesh_closed');
+    expect([held.started(), made.targets.bulkheads()[0]?.inUse]).to.deep.equal([1, 0]);
+    expectNothingLeft(made);
+  });
+});
+
 describe('a retry that is turned away', () => {
   it('by the bulkhead ends the call as its last real failure did', async () => {
     const made = bench(retried({ backoff: later }, { bulkhead: bulkheadSpec(1) }));
@@ -280,6 +299,7 @@ describe('whoever hears of a decision and ends the call at once', () => {
     it(`hears of a ${kind}, and finds nothing of it left`, async () => {
       const decisions = told();
       const made = bench(retried({ on: ['UNAVAILABLE', 'DEADLINE_EXCEEDED'] }, more), { decisions });
+      const pending = watchPending(made.targets);
       const controller = new AbortController();
       decisions.listener = (decision) => decision.kind === kind && controller.abort('by a listener');
       const other = work();
@@ -299,6 +319,7 @@ describe('whoever hears of a decision and ends the call at once', () => {
       expect(fellBack).to.equal(0);
       const { failed, neutral } = made.targets.get('db').tally;
       expect(failed + neutral).to.equal(kind === 'reject' ? 0 : 1);
+      expect(pending.size).to.equal(0);
       expectNothingLeft(made);
     });
 });

@@ -197,7 +197,9 @@ describe('brownout rules', () => {
   it('say which percentile they saw, of how many calls', () => {
     const rules = rulesOf({ level: 1, when: { callee: 'payments', latency: { p99: '800ms' } }, for: '0s' });
     const { reason } = evaluate(rules, took(...times(240, 912)), 0, noStates);
-    expect(reason).to.match(/^p99 of payments is [89]\d\d ms over 240 sampled calls \(the rule says 800 ms\)$/);
+    expect(reason).to.match(
+      /^p99 of payments is [89]\d\d ms over 240 sampled calls \(the rule says 800 ms\)$/,
+    );
   });
 
   it('keep their state over a change of the others, and forget that of a rule that is gone', () => {

@@ -47,7 +47,10 @@ const refused: readonly (readonly [
   ],
   [{ rules: [{ level: 0, when: { openCircuits: 1 } }] }, [['rules[0].level', /from 1 to 4/]]],
   [{ rules: [{ level: 1, when: {} }] }, [['rules[0].when', /must name a condition/]]],
-  [{ rules: [{ level: 1, when: { callee: 'a' } }] }, [['rules[0].when.callee', /slowRate, failureRate or latency/]]],
+  [
+    { rules: [{ level: 1, when: { callee: 'a' } }] },
+    [['rules[0].when.callee', /slowRate, failureRate or latency/]],
+  ],
   [{ rules: [{ level: 1, when: { slowRate: '5%' } }] }, [['rules[0].when.slowRate', /needs callee/]]],
   [
     { rules: [{ level: 1, when: { agents: 2 } }] },

@@ -1,6 +1,8 @@
 /**
  * What the parser refuses of the sections that limit, leave out, classify and answer instead: `faults.test.ts` has the rest.
  */
+import { expect } from 'chai';
+import { parsePolicy } from '../../../core/policy/index.js';
 import { type Refusal, refusedFor } from './helpers.js';
 
 const table: readonly Refusal[] = [
@@ -178,3 +180,22 @@ const table: readonly Refusal[] = [
 ];
 
 describe('a policy is refused, of what limits calls or answers them, for', () => refusedFor(table));
+
+describe('a rate that the mesh shares', () => {
+  const policy = (match: object) => ({
+    policy: 'in',
+    match,
+    spec: { rateLimit: { rate: 5, scope: 'cluster' } },
+  });
+
+  it('is refused for calls into whichever service, which would all share it', () => {
+    const parsed = parsePolicy(policy({ to: 'self' }));
+    expect(!parsed.ok && parsed.issues).to.have.length(1);
+    expect(!parsed.ok && parsed.issues[0]?.path).to.equal('spec.rateLimit.scope');
+  });
+
+  it('is fine for calls into one service, and for calls to one', () => {
+    expect(parsePolicy(policy({ to: 'self', from: 'inventory' })).ok).to.equal(true);
+    expect(parsePolicy(policy({ to: 'inventory' })).ok).to.equal(true);
+  });
+});
