@@ -15,6 +15,7 @@ import {
   type Delta,
   type Hello,
   protocolVersion,
+  type RateShares,
   type Welcome,
 } from '../proto/messages.js';
 import type { Address } from './addresses.js';
@@ -254,6 +255,7 @@ export class Agent {
     this.#state.instances.settle();
     // One that has no word for it could never lift it.
     if (welcome.protocol.minor < 1) this.#state.brownout.lift();
+    this.targets.rateShares.online(welcome.protocol.minor >= 1);
     this.#calleesChanged();
     this.#registration.use(outlet);
     this.#reporter.use(outlet, welcome.intervals);
@@ -264,6 +266,7 @@ export class Agent {
   #disconnected(reason: string, peer: string): void {
     this.#level = false;
     this.#state.instances.disconnect();
+    this.targets.rateShares.online(false);
     this.#registration.use(undefined);
     this.#reporter.use(undefined);
     const replica = this.#welcome?.replica ?? '';
@@ -275,6 +278,7 @@ export class Agent {
     else if (message.message === 'lease') this.#registration.result(message.lease);
     else if (message.message === 'brownout') this.#dim(message.brownout);
     else if (message.message === 'grants') this.targets.grantRates(message.grants);
+    else if (message.message === 'shares') this.#share(message.shares);
     else if (message.message === 'endpoints' && this.#state.setEndpoints(message.endpoints))
       this.#snapshot?.touch();
   }
@@ -309,6 +313,11 @@ export class Agent {
     this.#state.brownout.take(brownout);
     // What is left of its time is in the snapshot.
     if (brownout.level > 0) this.#snapshot?.touch();
+  }
+
+  #share(shares: RateShares): void {
+    this.targets.rateShares.take(shares);
+    this.#snapshot?.touch();
   }
 
   #brownoutChanged(event: BrownoutEvent): void {

@@ -71,7 +71,7 @@ export class Brownout {
       ...{ level, reason, revision },
       features: [...this.#said.features],
       // Zero has a meaning of its own.
-      ttlMs: leftMs === undefined ? 0 : Math.max(1, Math.ceil(leftMs)),
+      ttlMs: leftMs === undefined ? 0 : Math.max(1, leftMs),
     };
   }
 
@@ -85,9 +85,10 @@ export class Brownout {
     this.#end?.cancel();
   }
 
+  /** Whole, and never over before its end. */
   #leftMs(): number | undefined {
     if (this.#endsAtMs === undefined) return undefined;
-    return Math.max(0, this.#endsAtMs - this.#clock.now());
+    return Math.max(0, Math.ceil(this.#endsAtMs - this.#clock.now()));
   }
 
   #set(level: number, reason: string): void {

@@ -9,6 +9,9 @@ import type { Effective } from '../core/policy/model.js';
 import { attemptDeadlineAt, effectiveDeadline } from '../core/resilience/deadline.js';
 import type { TimeSection } from './target.js';
 
+/** A timer of grpc-js, or the callee's view of the same deadline, may be over so much before our clock says so. */
+export const EARLY_MS = 10;
+
 export interface CallLimits {
   /** Monotonic: the caller's own deadline and that of the call which it is part of. */
   readonly callerAt: number;

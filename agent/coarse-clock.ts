@@ -19,6 +19,8 @@ export class CoarseClock {
   lagMs = 0;
   readonly #clock: Clock;
   #value = 0;
+  /** The wall clock at that reading; not a number: the last answer was not kept. */
+  #wall = Number.NaN;
   /** Uses that the last reading is still good for. */
   #left = 0;
   #readings = 0;
@@ -37,6 +39,12 @@ export class CoarseClock {
     return this.#value;
   }
 
+  /** The wall clock as of the last answer of `now`. */
+  wallNow(): number {
+    const wall = this.#wall;
+    return Number.isNaN(wall) ? this.#clock.wallNow() : wall;
+  }
+
   close(): void {
     this.#closed = true;
     this.#left = 0;
@@ -51,8 +59,10 @@ export class CoarseClock {
       this.#periodEndsAt = now + COARSE_LAG_MS;
       this.#readings = 0;
     }
+    this.#wall = Number.NaN;
     if (++this.#readings < BUSY_READINGS || this.#closed) return now;
     this.#value = now;
+    this.#wall = this.#clock.wallNow();
     this.#left = USES_PER_READING - 1;
     this.#timer ??= this.#clock.after(COARSE_LAG_MS, () => {
       this.#timer = undefined;

@@ -2,7 +2,7 @@
  * The next call of grpc-js's chain, which may not be there yet: it starts a deadline's timer and delivers nothing when cancelled
  * before its start, so it is made late. Whatever the client does until then is kept and repeated, in order.
  *
- * A call that succeeds at once is one object, so its fields are few, plain and set in its constructors; what few calls need stands
+ * A call that succeeds at once is one object, so its fields are few, plain and set in one constructor, that of `GrpcAttempt`; what few calls need stands
  * in `Rare`. Bound: what is kept is bounded by the client's own flow control; once nothing will be made, nothing is kept.
  */
 import type { AsyncResource } from 'node:async_hooks';
@@ -42,17 +42,10 @@ export class Rare extends Expiry {
 }
 
 export abstract class DeferredCall {
-  declare readonly options: grpc.InterceptorOptions;
-  declare readonly nextCall: grpc.NextCall;
+  declare options: grpc.InterceptorOptions;
+  declare nextCall: grpc.NextCall;
   declare protected rare: Rare | undefined;
-  declare private call: Call | undefined;
-
-  constructor(options: grpc.InterceptorOptions, nextCall: grpc.NextCall) {
-    this.options = options;
-    this.nextCall = nextCall;
-    this.rare = undefined;
-    this.call = undefined;
-  }
+  declare protected call: Call | undefined;
 
   abstract onReceiveMetadata(metadata: grpc.Metadata): void;
   abstract onReceiveMessage(message: unknown): void;

@@ -5,6 +5,7 @@
  */
 import type { Metadata } from '@grpc/grpc-js';
 import { MeshError } from '../core/errors.js';
+import { handlerNamePattern, handlerNameRight } from '../core/policy/names.js';
 import type { Logger } from './logger.js';
 
 /** What a handler is told of the call that failed. */
@@ -22,6 +23,17 @@ export interface FallbackCall {
 
 export type FallbackHandler = (call: FallbackCall) => unknown;
 
+/** Throws `invalid_configuration` for a name that no policy can say, and for what can't be called. */
+export function checkHandler(name: unknown, handler: unknown): void {
+  if (typeof name !== 'string' || !handlerNamePattern.test(name)) {
+    const given = typeof name === 'string' ? `"${name.slice(0, 200)}"` : `of type ${typeof name}`;
+    throw new MeshError('invalid_configuration', `fallback: the name is ${given}: use ${handlerNameRight}`);
+  }
+  if (typeof handler === 'function') return;
+  const given = `what to run for ${name} is of type ${typeof handler}`;
+  throw new MeshError('invalid_configuration', `fallback: ${given}: give a function`);
+}
+
 const NAMES_MAX = 1_000;
 
 export class FallbackHandlers {
@@ -37,8 +49,7 @@ export class FallbackHandlers {
 
   /** A second one of a name replaces the first. Answers the way to take it back. Throws `invalid_configuration`. */
   set(name: string, handler: FallbackHandler): () => void {
-    if (typeof name !== 'string' || name === '' || typeof handler !== 'function')
-      throw new MeshError('invalid_configuration', 'fallback: give a name and a function');
+    checkHandler(name, handler);
     if (this.#handlers.size >= NAMES_MAX && !this.#handlers.has(name))
       throw new MeshError('invalid_configuration', `fallback: at most ${NAMES_MAX} names`);
     this.#handlers.set(name, handler);
@@ -48,12 +59,20 @@ export class FallbackHandlers {
     };
   }
 
-  get(name: string): FallbackHandler | undefined {
+  has(name: string): boolean {
+    return this.#handlers.has(name);
+  }
+
+  /** `callee`, `policy`: who asks, for the warning. */
+  get(name: string, callee?: string, policy?: string): FallbackHandler | undefined {
     const handler = this.#handlers.get(name);
     if (!handler && !this.#missed.has(name) && this.#missed.size < NAMES_MAX) {
       this.#missed.add(name);
+      const fields: Record<string, unknown> = { handler: name };
+      if (callee !== undefined) fields.callee = callee;
+      if (policy !== undefined) fields.policy = policy;
       this.#logger.warn(
-        { handler: name },
+        fields,
         'a policy falls back to a function that nobody has registered: mesh.fallback(name, fn)',
       );
     }

@@ -13,16 +13,15 @@ import type { Effective } from '../core/policy/model.js';
 import type { Waiter } from '../core/resilience/gate.js';
 import type { Outcome } from '../core/resilience/outcome.js';
 import { type Plan, TURNED_AWAY, WAITING } from '../core/resilience/plan.js';
-import { type CallLimits, limitsOf } from './call-limits.js';
+import { type CallLimits, EARLY_MS, limitsOf } from './call-limits.js';
 import { statusName } from './classify.js';
-import { DeferredCall, NO_SHADOW } from './deferred-call.js';
-import { outcomeOfEnd, statusOfError } from './rejection-status.js';
+import { DeferredCall, type Listener, NO_SHADOW } from './deferred-call.js';
+import { codeOf, shadowedOf } from './grpc-shadow.js';
+import { isUnsent, outcomeOfEnd, statusOfError } from './rejection-status.js';
 import type { Surround } from './surround.js';
 import type { Compiled, Target } from './target.js';
 import type { Pending, Targets } from './targets.js';
 
-/** A timer of grpc-js, or the callee's view of the same deadline, may be over so much before our clock says so. */
-export const EARLY_MS = 10;
 export const noMetadata = new grpc.Metadata();
 // Constants of this module: what is imported is read from memory each time.
 const NEVER = Number.POSITIVE_INFINITY;
@@ -30,13 +29,7 @@ const ADMITTING = 0;
 const WAITING_IN_LINE = 1;
 const RUNNING = 2;
 const OVER = 3;
-
-/** For policies in shadow, of what ends or is decided before its status. */
-const codeOf = {
-  success: grpc.status.OK,
-  failure: grpc.status.DEADLINE_EXCEEDED,
-  neutral: grpc.status.CANCELLED,
-} as const;
+const { OK } = grpc.status;
 
 export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pending {
   declare readonly targets: Targets;
@@ -54,9 +47,17 @@ export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pendin
   declare private handle: number;
   /** What it came to is known and counted; it may still be under way. */
   declare private known: boolean;
+  /** Whoever is told, where that is one. */
+  declare protected listener: Listener | undefined;
 
+  /** The only constructor of the chain, or nearly: each link costs as much as a field. */
   constructor(targets: Targets, target: Target, options: grpc.InterceptorOptions, nextCall: grpc.NextCall) {
-    super(options, nextCall);
+    super();
+    this.options = options;
+    this.nextCall = nextCall;
+    this.rare = undefined;
+    this.call = undefined;
+    this.listener = undefined;
     this.targets = targets;
     this.target = target;
     this.held = target.compiled;
@@ -127,9 +128,7 @@ export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pendin
     } else if (this.stage === ADMITTING) {
       this.rarely().cancelled = { code, details, metadata: new grpc.Metadata() };
     } else if (this.stage === WAITING_IN_LINE) {
-      const now = this.targets.clock.now();
-      this.plan.abandon(this.handle, this, now);
-      this.targets.settled(this);
+      this.leaveLine(this.targets.clock.now());
       // It may have been granted in this very tick: then the slot is ours.
       this.giveBack({ code, details, metadata: new grpc.Metadata() });
     }
@@ -145,6 +144,23 @@ export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pendin
   }
 
   override onReceiveStatus(status: grpc.StatusObject): void {
+    const { target } = this;
+    if (
+      status.code === OK &&
+      this.stage === RUNNING &&
+      !this.known &&
+      this.rare === undefined &&
+      target.coarse &&
+      !target.tally.sampling
+    ) {
+      // What `finish` comes to for nearly every call, in one go.
+      this.stage = OVER;
+      const now = this.targets.coarse.now();
+      this.plan.finish(this.handle, 'success', now);
+      target.succeeded(now);
+      this.ended(status, 'success', false);
+      return;
+    }
     const outcome = outcomeOfEnd(status, this.surround?.classify, this.options.parent !== undefined);
     this.ended(this.finish(status, outcome), outcome, false);
   }
@@ -179,6 +195,7 @@ export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pendin
   }
 
   displaced(): void {
+    this.stage = ADMITTING;
     this.lift();
     this.targets.settled(this);
     this.plan.displaced(this.handle, this.targets.clock.now());
@@ -189,13 +206,14 @@ export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pendin
     const { target, effective, limits } = this;
     const now = this.targets.clock.now();
     if (this.stage === WAITING_IN_LINE) {
-      this.plan.abandon(this.handle, this, now);
-      this.targets.settled(this);
+      this.leaveLine(now);
       const late = limits !== undefined && limits.startsBefore <= now;
       this.refuse(late ? target.lateInLine(limits.startsBeforeBy, effective) : target.noSlot(effective));
     } else if (this.stage === RUNNING && this.made) {
       const section = limits?.firstMessageBy ?? 'timeout';
       const error = target.timedOut(section, 'no first message', effective);
+      // Whoever hears of it may have ended the call.
+      if (this.known || !this.running) return;
       this.rarely().error = error;
       this.settle('failure');
       this.cancelNext(grpc.status.DEADLINE_EXCEEDED, error.message);
@@ -205,9 +223,8 @@ export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pendin
   /** The mesh closes while we wait. */
   cancel(): void {
     if (this.stage !== WAITING_IN_LINE) return;
-    this.lift();
-    this.plan.abandon(this.handle, this, this.targets.clock.now());
-    this.refuse(this.target.meshClosed());
+    this.leaveLine(this.targets.clock.now());
+    this.giveBack(statusOfError(this.target.meshClosed()));
   }
 
   // --- stages
@@ -221,9 +238,10 @@ export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pendin
   }
 
   private run(metadata: grpc.Metadata, rank: number): void {
-    this.stage = RUNNING;
     const { time, surround } = this;
-    if (surround !== undefined && surround.shadow !== undefined) this.beginShadow(surround.shadow, rank);
+    if (surround !== undefined && surround.shadow !== undefined && !this.beginShadow(surround.shadow, rank))
+      return;
+    this.stage = RUNNING;
     try {
       this.make(metadata, time === undefined ? undefined : time.wireDeadline(this.startedAt));
     } catch (error) {
@@ -253,21 +271,29 @@ export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pendin
   }
 
   private queue(metadata: grpc.Metadata, rank: number): void {
-    this.handle = this.plan.wait(this);
-    this.stage = WAITING_IN_LINE;
+    const { plan, targets, startedAt } = this;
+    this.handle = plan.waiting;
     const rare = this.rarely();
+    if (rare.cancelled !== undefined || !targets.pending(this)) {
+      plan.displaced(this.handle, startedAt);
+      this.deliver(rare.cancelled ?? statusOfError(this.target.meshClosed()));
+      return;
+    }
     rare.metadata = metadata;
     rare.rank = rank;
     rare.resource ??= new AsyncResource('switchgear.line');
-    if (!this.targets.pending(this)) {
-      this.plan.abandon(this.handle, this, this.startedAt);
-      this.refuse(this.target.meshClosed());
-      return;
-    }
-    const remainingMs = this.limits?.remainingMs(this.startedAt) ?? NEVER;
-    const queueTimeoutMs = this.target.queueTimeoutMs(this.effective);
-    this.alarm(this.startedAt, Math.min(queueTimeoutMs, remainingMs));
-    if (rare.cancelled) this.leave(rare.cancelled.code, rare.cancelled.details);
+    this.stage = WAITING_IN_LINE;
+    const remainingMs = this.limits?.remainingMs(startedAt) ?? NEVER;
+    this.alarm(startedAt, Math.min(this.target.queueTimeoutMs(this.effective), remainingMs));
+    // Last: who has to make room for it may end another call, whose slot is its own in that same tick.
+    plan.wait(this);
+  }
+
+  /** Out of the line, if it stands there yet. What it is told is settled: a cancel by whoever hears of it finds nothing to end. */
+  private leaveLine(now: number): void {
+    this.stage = ADMITTING;
+    this.plan.abandon(this.handle, this, now);
+    this.targets.settled(this);
   }
 
   /** Calls `expire` after so long, unless lifted before; one at a time. */
@@ -301,7 +327,7 @@ export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pendin
       this.target.count(outcome, tookMs);
       if (outcome === 'success') this.target.recordLatency(tookMs, now);
     }
-    if (this.rare !== undefined) this.endShadow(outcome, status.code, now);
+    if (this.rare !== undefined) this.endShadow(outcome, status.code, now, isUnsent(status));
     if (status.code !== grpc.status.DEADLINE_EXCEEDED) return status;
     const error = this.rare?.error ?? this.wireDeadlineOver(now);
     return error ? { ...status, details: error.message } : status;
@@ -322,17 +348,27 @@ export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pendin
 
   // --- policies in shadow
 
-  private beginShadow(shadow: NonNullable<Surround['shadow']>, rank: number): void {
+  /** Answers whether the attempt goes on: whoever hears of a transition there may end it. */
+  private beginShadow(shadow: NonNullable<Surround['shadow']>, rank: number): boolean {
+    this.stage = ADMITTING;
+    const rare = this.rarely();
     const endsAt = this.limits?.attemptEndsAt ?? NEVER;
-    this.rarely().shadow = shadow.begin(this.startedAt, endsAt, rank, this.target);
+    rare.shadow = shadow.begin(this.startedAt, endsAt, rank, this.target);
+    if (rare.cancelled === undefined) return true;
+    this.endShadow('neutral', grpc.status.CANCELLED, this.startedAt);
+    this.giveBack(rare.cancelled);
+    return false;
   }
 
   /** With a stream's first message, like its probe: what it would have waited for is over then. */
-  private endShadow(outcome: Outcome, code: grpc.status, now: number): void {
-    const { surround, target, rare } = this;
+  private endShadow(outcome: Outcome, code: grpc.status, now: number, unsent = false): void {
+    const { surround, target, rare, options, targets } = this;
     if (rare === undefined || rare.shadow === NO_SHADOW) return;
-    surround?.shadow?.end(rare.shadow, outcome, statusName(code), this.startedAt, now, target);
+    const { shadow } = rare;
+    // Whoever hears what it would have done may end the call, which comes through here again.
     rare.shadow = NO_SHADOW;
+    const shadowed = shadowedOf(options.method_definition, targets.handlers, unsent);
+    surround?.shadow?.end(shadow, outcome, statusName(code), this.startedAt, now, target, shadowed);
   }
 
   // --- ends that never reached the next call
@@ -344,7 +380,8 @@ export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pendin
   }
 
   private refuse(error: MeshError): void {
-    this.deliver(statusOfError(error));
+    // Whoever hears of it may have cancelled the call.
+    this.deliver(this.rare?.cancelled ?? statusOfError(error));
   }
 
   /** Never within `start`, which grpc-js's streams can't bear. */

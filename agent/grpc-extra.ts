@@ -168,14 +168,17 @@ export class GrpcExtra extends Expiry implements Pending {
     while (!this.#call.done && plan.nextAt <= now) {
       const remainingMs = limits === undefined ? Number.POSITIVE_INFINITY : limits.startsBefore - now;
       const conditions = { halfOpen: target.plan.halfOpen(now), remainingMs };
+      const { why } = plan;
       const start = plan.start(now, conditions, this.#budget);
       if (start !== 'started') {
         target.decide('give-up', source, start, `no hedge: ${start}`);
         continue;
       }
       target.tally.hedges++;
-      target.decide('hedge', source, 'slow', `attempt ${this.#attempts + 1} beside`);
-      this.#another();
+      target.decide('hedge', source, why, `attempt ${this.#attempts + 1} beside`);
+      // Whoever hears of it may have ended the call.
+      if (this.#call.done) this.#budget.extraEnded();
+      else this.#another();
     }
     if (this.#call.done) return;
     targets.timeouts.lift(this);
@@ -207,6 +210,8 @@ export class GrpcExtra extends Expiry implements Pending {
       targets.random,
     );
     if (decision.kind === 'stop') {
+      // The callee's proper answer, which nobody meant to try again.
+      if (decision.why === 'status') return false;
       target.decide('give-up', retry.source, decision.why, `after attempt ${attempts}: ${decision.why}`);
       return false;
     }
@@ -219,7 +224,8 @@ export class GrpcExtra extends Expiry implements Pending {
     target.tally.retries++;
     const text = `attempt ${attempts + 1} in ${Math.round(decision.afterMs)} ms`;
     target.decide('retry', retry.source, failure.status, text);
-    targets.timeouts.set(this, targets.clock.now(), decision.afterMs);
+    // Whoever hears of it may have ended the call.
+    if (!this.#call.done) targets.timeouts.set(this, targets.clock.now(), decision.afterMs);
     return true;
   }
 

@@ -119,7 +119,7 @@ export class GrpcFallback extends Expiry implements Pending {
 
   #handle({ name }: Entry<'handler'>): unknown {
     const { targets, target, options, request, metadata } = this.#call;
-    const handler = targets.handlers.get(name);
+    const handler = targets.handlers.get(name, target.callee, this.#source.policy);
     if (!handler || !this.#occupy()) return undefined;
     const turn = this.#turn;
     const method = options.method_definition.path.slice(1);

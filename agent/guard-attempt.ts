@@ -318,8 +318,8 @@ export class Attempt<T> implements Deadlined, Waiter, Pending, GuardContext {
     if (this.stage !== RUNNING) return;
     const { options, held, targets } = this;
     const { outcome, failure } = readThrown(error, held.surround?.classify, options.isFailure);
-    this.finish(outcome, failure.status, targets.clock.now());
     const known = options.unsent?.(error) === true ? { ...failure, unsent: true } : failure;
+    this.finish(outcome, known.status, targets.clock.now(), known.unsent);
     this.fail(error, known, outcome, false);
   }
 
@@ -362,20 +362,20 @@ export class Attempt<T> implements Deadlined, Waiter, Pending, GuardContext {
     until.then(end, end);
   }
 
-  /** @internal */ finish(outcome: Outcome, status: string, now: number): void {
+  /** @internal */ finish(outcome: Outcome, status: string, now: number, unsent = false): void {
     const { plan } = this.held;
     const startedAt = plan.startedAt(this.handle);
     this.end();
     plan.finish(this.handle, outcome, now);
-    this.count(outcome, status, startedAt, now);
+    this.count(outcome, status, startedAt, now, unsent);
   }
 
-  /** @internal */ count(outcome: Outcome, status: string, startedAt: number, now: number): void {
+  /** @internal */ count(outcome: Outcome, status: string, began: number, now: number, unsent = false): void {
     const { target } = this;
     target.lastUsedAt = now;
-    target.count(outcome, now - startedAt);
-    if (outcome === 'success' && target.hedgesByPercentile) target.recordLatency(now - startedAt, now);
-    if (this.rare !== undefined) endShadow(this, outcome, status, startedAt, now);
+    target.count(outcome, now - began);
+    if (outcome === 'success' && target.hedgesByPercentile) target.recordLatency(now - began, now);
+    if (this.rare !== undefined) endShadow(this, outcome, status, began, now, unsent);
   }
 
   /** @internal */ abort(reason: unknown): void {

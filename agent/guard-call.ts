@@ -16,6 +16,7 @@ import { noPushback, parsePushback } from '../core/resilience/pushback.js';
 import { type AttemptFailure, decideRetry } from '../core/resilience/retry.js';
 import { Attempt, type Coordinator, coordinateBy } from './guard-attempt.js';
 import { cacheKeyOf, fallBack } from './guard-fallback.js';
+import { LINGERING } from './guard-rare.js';
 import type { Judgement } from './guarded-function.js';
 import type { Pending } from './targets.js';
 import { Expiry } from './timeouts.js';
@@ -31,6 +32,13 @@ const localFailure: AttemptFailure = {
   pushback: noPushback,
 };
 
+/** An answer that counted as a failure. */
+interface FailedAnswer<T> {
+  readonly attempt: Attempt<T>;
+  readonly value: T;
+  readonly judgement: Judgement;
+}
+
 export class GuardCall<T> extends Expiry implements Coordinator<T>, Pending {
   readonly #first: Attempt<T>;
   /** Further attempts that are under way. */
@@ -42,7 +50,9 @@ export class GuardCall<T> extends Expiry implements Coordinator<T>, Pending {
   #hedging: HedgePlan | undefined = undefined;
   /** A retry is due when the pause is over; its slot of the budget is held. */
   #pausing = false;
-  /** The last failure, and whether it was of an attempt that began. */
+  /** What the call is answered unless something better comes. It holds no slot once the call goes on. */
+  #failedAnswer: FailedAnswer<T> | undefined = undefined;
+  /** The last failure where that was no answer, and whether an attempt that began has failed. */
   #error: unknown = undefined;
   #failed = false;
   #onAbort: (() => void) | undefined = undefined;
@@ -80,7 +90,7 @@ export class GuardCall<T> extends Expiry implements Coordinator<T>, Pending {
   // --- what attempts tell
 
   answered(attempt: Attempt<T>, value: T, judgement: Judgement | undefined): void {
-    const { options, resolve, target } = this.#first;
+    const { options, resolve } = this.#first;
     if (this.#done) {
       options.discard?.(value);
       return;
@@ -88,21 +98,20 @@ export class GuardCall<T> extends Expiry implements Coordinator<T>, Pending {
     if (judgement === undefined || judgement.outcome === 'success') {
       this.#budget?.succeeded();
       if (this.#keeps) this.#keep(value);
+      this.#giveUpAnswer();
       this.#end(attempt);
       resolve(value);
       return;
     }
     const { status, shed, pushback, outcome } = judgement;
     const failure = { status, shed, unsent: false, local: false, pushback: parsePushback(pushback) };
-    // What it fails with if the answer can't stand: it is given up where the call goes on.
-    const error = target.error('overloaded', `answered ${status}`);
-    if (this.#goesOn(attempt, error, failure, false) || this.#done) {
-      options.discard?.(value);
-      return;
-    }
-    this.#end(attempt);
-    if (this.#first.held.surround?.fallback === undefined) resolve(value);
-    else resolve(this.#fallBack(error, outcome, value));
+    this.#giveUpAnswer();
+    const answer = { attempt, value, judgement };
+    this.#failedAnswer = answer;
+    const goesOn = this.#goesOn(attempt, undefined, failure, false);
+    if (this.#done) return;
+    if (goesOn) letGo(answer);
+    else this.#conclude(undefined, outcome);
   }
 
   failed(
@@ -112,8 +121,10 @@ export class GuardCall<T> extends Expiry implements Coordinator<T>, Pending {
     outcome: Outcome,
     final: boolean,
   ): void {
-    if (this.#done || this.#goesOn(attempt, error, failure, final)) return;
-    this.#conclude(error, outcome);
+    if (this.#done) return;
+    // What never left this process says nothing that would be better than an answer.
+    if (!failure.local) this.#giveUpAnswer();
+    if (!this.#goesOn(attempt, error, failure, final)) this.#conclude(error, outcome);
   }
 
   refused(attempt: Attempt<T>, error: unknown): void {
@@ -153,6 +164,7 @@ export class GuardCall<T> extends Expiry implements Coordinator<T>, Pending {
   #aborted(signal: AbortSignal): void {
     if (this.#done) return;
     const reason: unknown = signal.reason;
+    this.#giveUpAnswer();
     this.#end(undefined, reason);
     this.#first.reject(reason);
   }
@@ -190,12 +202,10 @@ export class GuardCall<T> extends Expiry implements Coordinator<T>, Pending {
       targets.random,
     );
     if (decision.kind === 'stop') {
-      target.decide(
-        'give-up',
-        retry.source,
-        decision.why,
-        `after attempt ${this.#attempts}: ${decision.why}`,
-      );
+      const { why } = decision;
+      // What nobody meant to try again.
+      if (why !== 'status')
+        target.decide('give-up', retry.source, why, `after attempt ${this.#attempts}: ${why}`);
       return false;
     }
     this.#backoffs = decision.backoffs;
@@ -225,10 +235,11 @@ export class GuardCall<T> extends Expiry implements Coordinator<T>, Pending {
     const now = targets.clock.now();
     while (plan.nextAt <= now && !this.#done) {
       const conditions = { halfOpen: target.plan.halfOpen(now), remainingMs: wholeAt - now };
+      const { why } = plan;
       const start = plan.start(now, conditions, this.#budget as AttemptBudget);
       if (start === 'started') {
         target.tally.hedges++;
-        target.decide('hedge', source, 'slow', `attempt ${this.#attempts + 1} beside`);
+        target.decide('hedge', source, why, `attempt ${this.#attempts + 1} beside`);
         if (this.#done) this.#budget?.extraEnded();
         else this.#another();
       } else {
@@ -257,6 +268,7 @@ export class GuardCall<T> extends Expiry implements Coordinator<T>, Pending {
     attempt.follow(++this.#attempts, this.#first);
     attempt.coordinator = this;
     this.#running.add(attempt);
+    if (this.#failedAnswer !== undefined) letGo(this.#failedAnswer);
     this.#resource.runInAsyncScope(() => attempt.begin(now, attempt.lengthMs(now)));
   }
 
@@ -266,12 +278,35 @@ export class GuardCall<T> extends Expiry implements Coordinator<T>, Pending {
 
   // --- the end
 
+  /** As its last failed answer, if it has one: for that the caller's own fallback isn't asked. */
   #conclude(error: unknown, outcome: Outcome): void {
     if (this.#done) return;
     const { held, options, reject, resolve } = this.#first;
+    const answer = this.#failedAnswer;
+    this.#failedAnswer = undefined;
     this.#end();
-    if (held.surround?.fallback === undefined && options.fallback === undefined) reject(error);
-    else resolve(this.#fallBack(error, outcome));
+    const chain = held.surround?.fallback;
+    if (answer !== undefined) {
+      const { value, judgement } = answer;
+      if (chain === undefined) resolve(value);
+      else resolve(this.#fallBack(this.#errorOf(judgement), judgement.outcome, value));
+    } else if (chain === undefined && options.fallback === undefined) {
+      reject(error);
+    } else {
+      resolve(this.#fallBack(error, outcome));
+    }
+  }
+
+  /** Something else has come. */
+  #giveUpAnswer(): void {
+    const answer = this.#failedAnswer;
+    this.#failedAnswer = undefined;
+    if (answer !== undefined) this.#first.options.discard?.(answer.value);
+  }
+
+  /** What a fallback is told: the callee's failure, and no rejection of ours. */
+  #errorOf({ status, text }: Judgement): Error {
+    return Object.assign(new Error(`${this.#first.target.callee} ${text}`), { code: status });
   }
 
   #fallBack(error: unknown, outcome: Outcome, failedValue?: T): Promise<T> {
@@ -323,6 +358,12 @@ export function makeCall<T>(first: Attempt<T>): GuardCall<T> {
 }
 
 coordinateBy(makeCall);
+
+/** Its slot is free for the attempts that follow, though nobody may have read it to its end. */
+function letGo<T>({ attempt }: FailedAnswer<T>): void {
+  const { held, handle, targets } = attempt;
+  if (attempt.stage === LINGERING) held.plan.finish(handle, 'neutral', targets.clock.now());
+}
 
 /** What can't be sent a second time isn't. */
 function onceOnly(spec: RetrySpec): RetrySpec {

@@ -4,8 +4,8 @@
  * it did.
  *
  * What may hang (a handler, another service) holds one of ten slots of callee and policy and waits no longer than its caller does or,
- * without a caller's deadline, than the policy's `timeout` anew; so a fallback that hangs doesn't become the outage. What is at hand
- * (cache, static, error) needs neither.
+ * without a caller's deadline, than the policy's `timeout` anew; so a fallback that hangs doesn't become the outage. Another service is
+ * called off then; a handler is the application's own. What is at hand (cache, static, error) needs neither.
  */
 import { MeshError } from '../core/errors.js';
 import type { FallbackSpec } from '../core/policy/model.js';
@@ -21,10 +21,14 @@ type Entry<K extends FallbackSpec['kind']> = FallbackSpec & { readonly kind: K }
 
 /** Answered, or (undefined) passed on. */
 type Answer = { readonly value: unknown } | undefined;
+/** `signal`: aborted when nobody waits for the answer any more. */
+type Start = (signal: AbortSignal) => Promise<Answer>;
 
 const NEVER = Number.POSITIVE_INFINITY;
 /** In place of an answer: the mesh has closed. */
 const CLOSED = Symbol('closed');
+/** What another service's call is called off with. */
+const ENDED = new DOMException('nobody waits for this fallback any more', 'AbortError');
 
 /** `failedValue`: an answer that counted as a failure, which stands if nothing replaces it. Rejects with what the call fails with. */
 export async function fallBack<T>(
@@ -89,7 +93,8 @@ function answerOf<T>(
         ? undefined
         : targets.responses.get(cacheKeyOf(target.callee, options.key), targets.clock.now(), entry.maxAgeMs);
     case 'handler': {
-      const handler = targets.handlers.get(entry.name);
+      const { policy } = call.held.surround?.fallback?.source ?? {};
+      const handler = targets.handlers.get(entry.name, target.callee, policy);
       if (!handler) return undefined;
       const asked = { callee: target.callee, method: options.key ?? '', request: undefined, error };
       return inSlot(call, async () => {
@@ -99,7 +104,7 @@ function answerOf<T>(
     }
     case 'target': {
       const { elsewhere } = options;
-      return elsewhere && inSlot(call, () => elsewhere(entry), options.discard);
+      return elsewhere && inSlot(call, (signal) => elsewhere(entry, signal), options.discard);
     }
   }
 }
@@ -107,7 +112,7 @@ function answerOf<T>(
 /** In one of the slots, until it has answered, its time is over, the mesh closes or the caller leaves. Never rejects. */
 function inSlot<T>(
   call: Attempt<T>,
-  start: () => Promise<Answer>,
+  start: Start,
   discard?: (value: T) => void,
 ): Answer | Promise<Answer | typeof CLOSED> {
   const slots = call.held.surround?.slots;
@@ -129,8 +134,9 @@ function inSlot<T>(
 class Turn<T> extends Expiry implements Pending {
   readonly #call: Attempt<T>;
   readonly #ended: (answer: Answer | typeof CLOSED) => void;
+  readonly #controller = new AbortController();
   #over = false;
-  readonly #onAbort = () => this.#end(undefined);
+  readonly #onAbort = () => this.#end(undefined, this.#call.options.signal?.reason ?? ENDED);
 
   constructor(call: Attempt<T>, ended: (answer: Answer | typeof CLOSED) => void) {
     super();
@@ -139,20 +145,15 @@ class Turn<T> extends Expiry implements Pending {
   }
 
   /** `discard`: of an answer that comes too late. */
-  begin(
-    now: number,
-    limitMs: number,
-    start: () => Promise<Answer>,
-    discard: ((value: T) => void) | undefined,
-  ): void {
+  begin(now: number, limitMs: number, start: Start, discard: ((value: T) => void) | undefined): void {
     const { targets, options } = this.#call;
-    if (!targets.pending(this)) {
-      this.cancel();
+    if (options.signal?.aborted || !targets.pending(this)) {
+      this.#end(options.signal?.aborted ? undefined : CLOSED, ENDED);
       return;
     }
     options.signal?.addEventListener('abort', this.#onAbort, { once: true });
     targets.timeouts.set(this, now, limitMs);
-    start().then(
+    start(this.#controller.signal).then(
       (answer) => {
         if (this.#over && answer !== undefined) discard?.(answer.value as T);
         this.#end(answer);
@@ -163,14 +164,15 @@ class Turn<T> extends Expiry implements Pending {
 
   /** It took too long. */
   expire(): void {
-    this.#end(undefined);
+    this.#end(undefined, ENDED);
   }
 
   cancel(): void {
-    this.#end(CLOSED);
+    this.#end(CLOSED, ENDED);
   }
 
-  #end(answer: Answer | typeof CLOSED): void {
+  /** `unfinished`: why what is under way is called off; undefined: nothing is. */
+  #end(answer: Answer | typeof CLOSED, unfinished?: unknown): void {
     if (this.#over) return;
     this.#over = true;
     const { targets, options } = this.#call;
@@ -178,6 +180,7 @@ class Turn<T> extends Expiry implements Pending {
     targets.settled(this);
     options.signal?.removeEventListener('abort', this.#onAbort);
     this.#ended(answer);
+    if (unfinished !== undefined) this.#controller.abort(unfinished);
   }
 }
 

@@ -3,22 +3,25 @@
  * attempt. Everything here is for calls that have such a limit or such a policy.
  */
 import { rankOf } from '../core/criticality.js';
+import type { FallbackSpec } from '../core/policy/model.js';
 import { effectiveDeadline } from '../core/resilience/deadline.js';
 import type { Outcome } from '../core/resilience/outcome.js';
 import { noPushback } from '../core/resilience/pushback.js';
 import type { AttemptFailure } from '../core/resilience/retry.js';
 import { type CallContext, currentContext } from './context.js';
 import { NO_SHADOW, type Rare } from './guard-rare.js';
-import type { GuardOptions } from './guarded-function.js';
+import type { EngineOptions } from './guarded-function.js';
 import { rankOfCall } from './outgoing.js';
 import type { Shadow } from './shadow.js';
 import type { Compiled, Target } from './target.js';
+import type { Targets } from './targets.js';
 
 /** An attempt, as far as its limits are concerned. */
 export interface Limited {
+  readonly targets: Targets;
   readonly target: Target;
   readonly held: Compiled;
-  readonly options: Pick<GuardOptions, 'criticality'>;
+  readonly options: Pick<EngineOptions<unknown>, 'criticality' | 'key' | 'repeatable' | 'elsewhere'>;
   readonly handle: number;
   readonly rank: number;
   /** When all attempts and pauses of the call together must be over; Infinity: never. */
@@ -89,14 +92,31 @@ export function beginShadow(attempt: Limited, shadow: Shadow): boolean {
   return false;
 }
 
+/** `unsent`: it provably never reached the target. */
 export function endShadow(
-  { held, target, rare }: Limited,
+  attempt: Limited,
   outcome: Outcome,
   status: string,
   startedAt: number,
   now: number,
+  unsent = false,
 ): void {
+  const { held, target, rare, options } = attempt;
   if (rare === undefined || rare.shadow === NO_SHADOW) return;
-  held.surround?.shadow?.end(rare.shadow, outcome, status, startedAt, now, target);
+  const { shadow } = rare;
+  // Whoever hears what it would have done may end the call.
   rare.shadow = NO_SHADOW;
+  held.surround?.shadow?.end(shadow, outcome, status, startedAt, now, target, {
+    repeatable: options.repeatable !== false,
+    streams: false,
+    unsent,
+    canAnswer: (entry) => canAnswer(attempt, entry),
+  });
+}
+
+/** Whether the cache has an answer isn't known: it keeps none for a policy in shadow. */
+function canAnswer({ targets, options }: Limited, entry: FallbackSpec): boolean {
+  if (entry.kind === 'cache') return options.key !== undefined;
+  if (entry.kind === 'handler') return targets.handlers.has(entry.name);
+  return entry.kind !== 'target' || options.elsewhere !== undefined;
 }

@@ -13,6 +13,7 @@ import {
   type EngineOptions,
   type GuardContext,
   type GuardedFunction,
+  type GuardOptions,
   outcomeOfThrown,
 } from './guarded-function.js';
 import { TIMED } from './tally.js';
@@ -35,7 +36,7 @@ export function guard<T>(
 ): Promise<T> {
   let target: Target;
   try {
-    if (options?.criticality !== undefined) checkCriticality(options.criticality);
+    if (options !== undefined) checkOptions(options);
     target = options?.key === undefined ? targets.get(name) : targets.get(name, keyOf(options.key));
   } catch (error) {
     return Promise.reject(error);
@@ -45,20 +46,27 @@ export function guard<T>(
   return callFully(targets, target, fn, options);
 }
 
-function checkCriticality(word: unknown): void {
-  if (rankOf(word) === undefined)
-    throw new MeshError(
-      'invalid_configuration',
-      `guard: criticality is ${String(word)}: use ${criticalities.join(', ')}`,
-    );
+function checkOptions<T>({ criticality, fallback, isFailure, signal }: GuardOptions<T>): void {
+  if (criticality !== undefined && rankOf(criticality) === undefined)
+    throw wrong(`criticality is ${String(criticality)}: use ${criticalities.join(', ')}`);
+  // Called only when something fails: what they would throw then would hide what failed.
+  if (fallback !== undefined && typeof fallback !== 'function') throw wrong('fallback must be a function');
+  if (isFailure !== undefined && typeof isFailure !== 'function') throw wrong('isFailure must be a function');
+  if (signal !== undefined && !isSignal(signal)) throw wrong('signal must be an AbortSignal');
+}
+
+/** Of whichever implementation. */
+function isSignal(signal: Partial<AbortSignal> | null): boolean {
+  return typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function';
+}
+
+function wrong(what: string): MeshError {
+  return new MeshError('invalid_configuration', `guard: ${what}`);
 }
 
 function keyOf(key: unknown): string {
   if (typeof key === 'string' && key.length <= KEY_LENGTH_MAX) return key;
-  throw new MeshError(
-    'invalid_configuration',
-    `guard: the key must be a text of at most ${KEY_LENGTH_MAX} characters`,
-  );
+  throw wrong(`the key must be a text of at most ${KEY_LENGTH_MAX} characters`);
 }
 
 /** Plain reactions in place of an async function: no generator, and one promise less. */
@@ -69,7 +77,7 @@ function run<T>(targets: Targets, target: Target, fn: GuardedFunction<T>): Promi
   // Not a number compares as false with everything: whoever asks how long this took finds that it was not slow, by chance or not.
   const handle = plan.admit(weight === TIMED ? startedAt : Number.NaN, Number.POSITIVE_INFINITY);
   if (handle < 0) {
-    if (handle === REFUSED) return Promise.reject(target.rejection(plan, targets.clock.now()));
+    if (handle === REFUSED) return rejected(target.rejection(plan, targets.clock.now()));
     if (target.plan === plan) return callFully(targets, target, fn, undefined, targets.clock.now());
     // Whoever was let in meanwhile has changed the policies: it asks those that hold now.
     plan.displaced(plan.waiting, targets.clock.now());
@@ -94,6 +102,18 @@ function run<T>(targets: Targets, target: Target, fn: GuardedFunction<T>): Promi
       throw error;
     },
   );
+}
+
+const nothing = Promise.resolve();
+
+/**
+ * A promise that will have been rejected by the time anybody could look, and not before: one that is rejected at birth goes through
+ * Node's book of unhandled rejections, in and out again, which costs as much as the rest of a rejection.
+ */
+function rejected(error: unknown): Promise<never> {
+  return nothing.then(() => {
+    throw error;
+  });
 }
 
 function succeeded(

@@ -45,23 +45,34 @@ export interface Judgement {
   readonly shed: boolean;
   /** It asks to be left alone for so long, as `grpc-retry-pushback-ms` does. */
   readonly pushback: readonly string[];
+  /** What was answered, for people: `answered 503`. */
+  readonly text: string;
 }
 
 /** What only the agent's own callers of the engine say. */
 export interface EngineOptions<T> extends GuardOptions<T> {
   /** Undefined: a success. Called once for each value that an attempt returns. */
   readonly judge?: ((value: T) => Judgement | undefined) | undefined;
-  /** A value that another attempt or a fallback replaces. */
+  /** A value that another attempt's, or a fallback's, replaces. A failed one stays while nothing has. */
   readonly discard?: ((value: T) => void) | undefined;
-  /** When an attempt that has answered is really over (a response's body has ended): until then it holds its slot. */
+  /**
+   * When an attempt that has answered is really over (a response's body has ended): until then it holds its slot, unless it failed
+   * and the call goes on.
+   */
   readonly until?: ((value: T) => Promise<unknown> | undefined) | undefined;
   /** What an answer of the policy's fallback is to the caller; `marker` says that it is one. Default: the answer as it is. */
   readonly degraded?: ((answer: unknown, marker: string) => T) | undefined;
   /** What an answer takes in the cache of a policy's fallback; undefined: it can't be kept. Default: nobody knows, a guess. */
   readonly bytesOf?: ((value: T) => number | undefined) | undefined;
-  /** Makes the call at another target, for `fallback: target`; undefined: can't. */
+  /**
+   * Makes the call at another target, for `fallback: target`; undefined: can't. `signal` is the fallback's: aborted when its time is
+   * over, the mesh closes or the caller gives up before it has answered.
+   */
   readonly elsewhere?:
-    | ((entry: FallbackSpec & { readonly kind: 'target' }) => Promise<{ readonly value: T } | undefined>)
+    | ((
+        entry: FallbackSpec & { readonly kind: 'target' },
+        signal: AbortSignal,
+      ) => Promise<{ readonly value: T } | undefined>)
     | undefined;
   /** Whether a thrown error proves that nothing was sent. */
   readonly unsent?: ((error: unknown) => boolean) | undefined;

@@ -35,7 +35,10 @@ const noMetadata = new grpc.Metadata();
 const noContext: CallContext = { deadlineAt: Number.POSITIVE_INFINITY, rank: DEFAULT_RANK, trace: [] };
 
 export class InboundCall extends ServerCall implements Waiter, Pending {
-  /** `granted`: it has its place, and begins on a stack of its own. `refused`: its handler never hears of it. */
+  /**
+   * `arriving`: its metadata hasn't come, or the gates decide. `granted`: it has its place, and begins on a stack of its own.
+   * `refused`: its handler never hears of it.
+   */
   #stage: 'arriving' | 'waiting' | 'granted' | 'running' | 'ended' | 'refused' = 'arriving';
   readonly #targets: Targets;
   readonly #target: Target;
@@ -63,6 +66,7 @@ export class InboundCall extends ServerCall implements Waiter, Pending {
   // --- the wire informs us
 
   onReceiveMetadata(metadata: grpc.Metadata): void {
+    if (this.#refused) return;
     const target = this.#target;
     const now = this.#targets.clock.now();
     target.lastUsedAt = now;
@@ -79,6 +83,7 @@ export class InboundCall extends ServerCall implements Waiter, Pending {
     const handle = this.#plan.admit(now, context.deadlineAt, context.rank);
     this.#handle = handle;
     if (handle === WAITING) this.#queue(now);
+    else if (this.#refused) this.#plan.finish(handle, 'neutral', now);
     else if (handle < 0) this.#refuse(target.rejection(this.#plan, now));
     else this.#run(now);
   }
@@ -166,22 +171,26 @@ export class InboundCall extends ServerCall implements Waiter, Pending {
   // --- stages
 
   #queue(now: number): void {
-    this.#handle = this.#plan.wait(this);
-    this.#stage = 'waiting';
+    const plan = this.#plan;
+    this.#handle = plan.waiting;
     this.#resource ??= new AsyncResource('switchgear.line');
-    if (!this.#targets.pending(this)) {
-      this.cancel();
+    if (this.#refused || !this.#targets.pending(this)) {
+      plan.displaced(this.#handle, now);
+      if (!this.#refused) this.#beginSoon();
       return;
     }
+    this.#stage = 'waiting';
     const remainingMs = this.#context.deadlineAt - now;
     const queueTimeoutMs = this.#target.queueTimeoutMs(this.#effective);
     this.#targets.timeouts.set(this, now, Math.min(queueTimeoutMs, remainingMs));
+    // Last: who has to make room for it may end another call, whose place is its own in that same tick.
+    plan.wait(this);
   }
 
   /** It ends before its handler has heard of it. */
   #leave(): void {
-    if (this.#stage !== 'waiting' && this.#stage !== 'granted') return;
-    this.#giveBack();
+    if (this.#stage === 'waiting' || this.#stage === 'granted') this.#giveBack();
+    else if (this.#stage !== 'arriving') return;
     this.#over('refused');
   }
 
@@ -204,7 +213,7 @@ export class InboundCall extends ServerCall implements Waiter, Pending {
     const held = this.#held;
     this.#held = undefined;
     this.#run(this.#targets.clock.now());
-    if (held) for (const event of held) this.#within(event);
+    if (held && !this.#refused) for (const event of held) this.#within(event);
   }
 
   #run(now: number): void {
@@ -213,11 +222,24 @@ export class InboundCall extends ServerCall implements Waiter, Pending {
     const metadata = this.#metadata;
     this.#metadata = noMetadata;
     // grpc-js tells of a deadline only once all that was written is read; a caller that reads no more would keep its permit.
-    const { deadlineAt, rank } = this.#context;
-    this.#targets.timeouts.set(this, now, deadlineAt - now);
-    this.#shadow = this.#target.surround?.shadow;
-    if (this.#shadow) this.#shadowHandle = this.#shadow.begin(now, deadlineAt, rank, this.#target);
+    this.#targets.timeouts.set(this, now, this.#context.deadlineAt - now);
+    const shadow = this.#target.surround?.shadow;
+    if (shadow && !this.#beginShadow(shadow, now)) return;
     this.#within((listener) => listener.onReceiveMetadata(metadata));
+  }
+
+  /** Answers whether the call goes on: whoever hears of a transition there may end it. */
+  #beginShadow(shadow: Shadow, now: number): boolean {
+    const { deadlineAt, rank } = this.#context;
+    const handle = shadow.begin(now, deadlineAt, rank, this.#target);
+    if (this.#stage === 'running') {
+      this.#shadow = shadow;
+      this.#shadowHandle = handle;
+      return true;
+    }
+    shadow.end(handle, 'neutral', '', now, now, this.#target);
+    this.#stage = 'refused';
+    return false;
   }
 
   #pass(event: (listener: Listener) => void): void {
@@ -247,8 +269,15 @@ export class InboundCall extends ServerCall implements Waiter, Pending {
   }
 
   #refuse(error: MeshError): void {
+    // Whoever heard of it has ended the call.
+    if (this.#refused) return;
     this.#over('refused');
     this.wire.sendStatus(statusOfError(error));
+  }
+
+  /** Asked anew each time: what was called meanwhile may have changed it. */
+  get #refused(): boolean {
+    return this.#stage === 'refused';
   }
 
   #over(stage: 'ended' | 'refused'): void {

@@ -41,7 +41,16 @@ export function createInterceptor(
 ): grpc.Interceptor {
   const bound = new Map<string, Target>();
   const tools = new CallTools(service, elsewhere);
+  let lastPath = '';
+  let last: Target | undefined;
   const targetOf = (path: string): Target => {
+    if (path === lastPath && last !== undefined && !last.evicted) return last;
+    const target = find(path);
+    lastPath = path;
+    last = target.callee === OVERFLOW ? undefined : target;
+    return target;
+  };
+  const find = (path: string): Target => {
     const known = bound.get(path);
     if (known !== undefined && !known.evicted) return known;
     if (bound.size >= METHODS_MAX) bound.clear();

@@ -8,11 +8,15 @@ import { criticalityOf, DEFAULT_RANK, rankOf } from '../core/criticality.js';
 import type { CallContext } from './context.js';
 import { CRITICALITY_KEY } from './inherited.js';
 
+/** Most calls have no metadata, and `get` makes a string and a list each time; grpc-js has no other way to ask. */
+export function isEmpty(metadata: grpc.Metadata): boolean {
+  const { internalRepr } = metadata as unknown as { readonly internalRepr?: unknown };
+  return internalRepr instanceof Map && internalRepr.size === 0;
+}
+
 /** Rank that the call says of itself; undefined: it says nothing. */
 export function ownRank(metadata: grpc.Metadata): number | undefined {
-  // Most calls have no metadata, and `get` makes a string and a list each time; grpc-js has no other way to ask.
-  const { internalRepr } = metadata as unknown as { readonly internalRepr?: unknown };
-  if (internalRepr instanceof Map && internalRepr.size === 0) return undefined;
+  if (isEmpty(metadata)) return undefined;
   const values = metadata.get(CRITICALITY_KEY);
   return values.length === 0 ? undefined : rankOf(values[0]);
 }

@@ -16,6 +16,7 @@ import { RateLimiter } from '../core/resilience/rate.js';
 import type { RateDemand, RateGrants } from '../proto/messages.js';
 import { SELF } from './callee-name.js';
 import { Kept } from './kept.js';
+import type { RateShares } from './rate-shares.js';
 import { FallbackSlots } from './surround.js';
 
 /** A circuit changed its state, or is as it is. */
@@ -25,6 +26,7 @@ export interface CircuitChange {
   readonly callee: string;
   /** Empty for a circuit per service. */
   readonly method: string;
+  /** Of a policy in shadow both are `shadow`; what it would be is in `reason`. */
   readonly from: CircuitStateName;
   readonly to: CircuitStateName;
   readonly policy: string;
@@ -50,6 +52,7 @@ export interface PartsOptions {
   readonly clock: Clock;
   readonly random: Random;
   onCircuit(change: CircuitChange): void;
+  readonly rateShares: RateShares;
   /** They only run beside what is enforced: their circuits show as `shadow`. */
   readonly shadow?: boolean;
 }
@@ -82,6 +85,7 @@ export class Parts {
   constructor(options: PartsOptions, permits = new Permits()) {
     this.#options = options;
     this.permits = permits;
+    options.rateShares.onChange(() => this.#shareRates());
   }
 
   /** The gates that these policies ask for, outermost first. Calls into this service have no circuit: it is their own. */
@@ -124,10 +128,14 @@ export class Parts {
   grantRates({ grants, ttlMs }: RateGrants): void {
     const now = this.#options.clock.now();
     for (const { id, tokens, intervalMs, agents } of grants) {
-      const part = this.#rates.find(id);
-      part?.setKnownAgents(agents, now);
-      part?.grant(tokens, intervalMs, ttlMs, now);
+      this.#rates.find(id)?.grant(tokens, intervalMs, ttlMs, agents, now);
     }
+  }
+
+  #shareRates(): void {
+    const now = this.#options.clock.now();
+    for (const [id, { part }] of this.#rates.entries())
+      part.share(this.#options.rateShares.of(id).agents, now);
   }
 
   circuit(id: string): CircuitPart | undefined {
@@ -251,8 +259,8 @@ export class Parts {
 
   #rateFor(callee: string, method: string, { value, source }: Section<'rateLimit'>): RateLimiter {
     const now = this.#options.clock.now();
-    const make = () => new RateLimiter(value, now);
     const id = keyedId(callee, method, value.by, source);
+    const make = () => new RateLimiter(value, now, this.#options.rateShares.of(id));
     return this.#rates.get(id, value, make, (rate) => rate.reconfigure(value, now));
   }
 

@@ -66,7 +66,8 @@ const unsentTexts: readonly string[] = [
   'Stream refused by server',
 ];
 
-function isUnsent({ code, details, metadata }: grpc.StatusObject): boolean {
+/** It provably reached no handler. */
+export function isUnsent({ code, details, metadata }: grpc.StatusObject): boolean {
   return (
     code === grpc.status.UNAVAILABLE &&
     unsentTexts.some((text) => details.startsWith(text)) &&

@@ -87,13 +87,19 @@ export class Reporter {
     );
   }
 
-  /** Policies changed: a circuit that no policy asks for any more is told of for the last time. */
+  /**
+   * Policies changed: a circuit that no policy asks for any more is told of for the last time, one that is another now (watched
+   * instead of enforced, of a newer revision) once more.
+   */
   refreshed(): void {
-    if (this.#told.size === 0) return;
-    const present = new Set(this.#targets.circuits().map(({ id }) => id));
-    for (const [id, said] of this.#told)
-      if (!present.has(id))
-        this.#add({ ...said, state: 'disabled', retryAfterMs: 0, reason: 'no policy asks for it' });
+    if (!this.#outlet || this.#first) return;
+    const present = new Map(this.#targets.circuits().map((row) => [row.id, row]));
+    for (const [id, said] of [...this.#told, ...this.#changed]) {
+      const row = present.get(id);
+      const pending = this.#changed.get(id) ?? said;
+      if (!row) this.#add({ ...said, state: 'disabled', retryAfterMs: 0, reason: 'no policy asks for it' });
+      else if (differs(pending, row)) this.#add(stateOf(row));
+    }
   }
 
   close(): void {
@@ -111,8 +117,9 @@ export class Reporter {
     if (this.#told.size >= ROWS_MAX) this.#forgetGone(new Set(rows.map(({ id }) => id)));
     for (const row of rows) {
       const pending = this.#changed.get(row.id);
+      const said = pending ?? this.#told.get(row.id);
       // One that went and is back before anybody was told: it is there.
-      if (pending ? pending.state !== 'disabled' : this.#told.has(row.id)) continue;
+      if (said && !differs(said, row)) continue;
       if (!pending && this.#changed.size >= ROWS_MAX) return;
       this.#changed.set(row.id, stateOf(row));
     }
@@ -165,6 +172,11 @@ export class Reporter {
       elapsedMs = 0;
     }
   }
+}
+
+/** What it is, not how long it still is: a circuit whose time runs is told of once. */
+function differs(said: CircuitState, { to, policy, revision, epoch }: CircuitChange): boolean {
+  return said.state !== to || said.policy !== policy || said.revision !== revision || said.epoch !== epoch;
 }
 
 /** Names that the wire has no room for stay here: nothing at the control plane could speak of them. */

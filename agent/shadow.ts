@@ -4,7 +4,7 @@
  * ends a call. A line would have made calls wait; here it counts as room: of a bulkhead with a number as that much more of it, of one
  * that finds its own limit as calls that the shadow lets pass without a permit.
  */
-import type { Effective, Source } from '../core/policy/model.js';
+import type { Effective, FallbackSpec, Source } from '../core/policy/model.js';
 import type { Outcome } from '../core/resilience/outcome.js';
 import { type Plan, WAITING } from '../core/resilience/plan.js';
 import type { DecisionKind } from './decisions.js';
@@ -14,12 +14,17 @@ export interface ShadowTeller {
   decide(kind: DecisionKind, source: Source | undefined, code: string, text: string): void;
 }
 
-const sectionOfCode: { readonly [code: string]: keyof Effective } = {
-  circuit_open: 'circuit',
-  bulkhead_full: 'bulkhead',
-  rate_limited: 'rateLimit',
-  overloaded: 'admission',
-};
+/** An attempt that has ended, as far as what would have followed is concerned. */
+export interface Shadowed {
+  /** The call can be made a second time: neither its request streams nor can its body be read only once. */
+  readonly repeatable: boolean;
+  /** Of a response that streams there are no copies. */
+  readonly streams: boolean;
+  /** It provably never reached the callee. */
+  readonly unsent: boolean;
+  /** Whether this entry of a fallback could say something here, as far as is known. */
+  canAnswer(entry: FallbackSpec): boolean;
+}
 
 /** No permit of the shadow's: the call would have been rejected. */
 const REJECTED = -1;
@@ -29,12 +34,14 @@ const WOULD_WAIT = -2;
 export class Shadow {
   readonly #plan: Plan;
   readonly #effective: Effective;
+  readonly #idempotent: boolean;
   #wouldWait = 0;
 
-  /** `effective`: only the sections that the shadow changes. */
-  constructor(plan: Plan, effective: Effective) {
+  /** `effective`: only the sections that the shadow changes. `idempotent`: what is enforced says so. */
+  constructor(plan: Plan, effective: Effective, idempotent = false) {
     this.#plan = plan;
     this.#effective = effective;
+    this.#idempotent = effective.idempotent === undefined ? idempotent : effective.idempotent.value;
   }
 
   /** An attempt starts. Answers what `end` needs. */
@@ -48,14 +55,13 @@ export class Shadow {
         return WOULD_WAIT;
       }
     }
-    const { code, text } = this.#plan.refusal(now);
-    const section = sectionOfCode[code];
-    const source = section && (this.#effective[section] ?? this.#effective.bulkhead)?.source;
+    const { code, text, section } = this.#plan.refusal(now);
+    const source = section === undefined ? undefined : this.#effective[section]?.source;
     teller.decide('would-reject', source, code, text);
     return REJECTED;
   }
 
-  /** The attempt ended. `status`: as `retry.on` names it. */
+  /** The attempt ended. `status`: as `retry.on` names it. `call`: undefined where only what admits is asked. */
   end(
     handle: number,
     outcome: Outcome,
@@ -63,23 +69,34 @@ export class Shadow {
     startedAt: number,
     now: number,
     teller: ShadowTeller,
+    call?: Shadowed,
   ): void {
     if (handle === REJECTED) return;
     if (handle === WOULD_WAIT) this.#wouldWait--;
     else this.#plan.finish(handle, outcome, now);
-    const { timeout, attemptTimeout, retry, hedge, fallback } = this.#effective;
-    const tookMs = now - startedAt;
+    if (call === undefined) return;
+    this.#tellOfTime(now - startedAt, call, teller);
+    if (outcome === 'failure') this.#tellOfFailure(status, call, teller);
+  }
+
+  #tellOfTime(tookMs: number, { repeatable, streams }: Shadowed, teller: ShadowTeller): void {
+    const { timeout, attemptTimeout, hedge } = this.#effective;
+    const text = `took ${Math.round(tookMs)} ms`;
     for (const limit of [attemptTimeout, timeout])
       if (limit && tookMs >= limit.value)
-        teller.decide('would-timeout', limit.source, 'deadline_exceeded', `took ${Math.round(tookMs)} ms`);
+        teller.decide('would-timeout', limit.source, 'deadline_exceeded', text);
     const delay = hedge?.value.delay;
-    if (hedge && delay?.kind === 'fixed' && tookMs >= delay.ms)
-      teller.decide('would-hedge', hedge.source, 'slow', `took ${Math.round(tookMs)} ms`);
-    if (outcome !== 'failure') return;
-    if (retry?.value.on.includes(status))
+    const copied = this.#idempotent && repeatable && !streams;
+    if (hedge && copied && delay?.kind === 'fixed' && tookMs >= delay.ms)
+      teller.decide('would-hedge', hedge.source, 'slow', text);
+  }
+
+  #tellOfFailure(status: string, call: Shadowed, teller: ShadowTeller): void {
+    const { retry, fallback } = this.#effective;
+    const again = call.repeatable && (this.#idempotent || call.unsent);
+    if (retry && again && retry.value.attempts > 1 && retry.value.on.includes(status))
       teller.decide('would-retry', retry.source, status, `ended ${status}`);
-    const kind = fallback?.value[0]?.kind;
-    if (fallback && kind !== undefined)
-      teller.decide('would-degrade', fallback.source, kind, `ended ${status}`);
+    const entry = fallback?.value.find((entry) => call.canAnswer(entry));
+    if (fallback && entry) teller.decide('would-degrade', fallback.source, entry.kind, `ended ${status}`);
   }
 }

@@ -34,6 +34,8 @@ const snapshotSchema = z.object({
   /** Open ones, by id. */
   circuits: z.record(text, z.object({ remainingMs: z.number().nonnegative(), openings: count })),
   callees: z.array(text),
+  /** Agents among whom limits of the mesh are divided, by id. Absent in snapshots of older releases. */
+  rates: z.record(text, count).optional(),
   /** Absent: everything ran. Snapshots of older releases have none. */
   brownout: z
     .object({

@@ -139,16 +139,18 @@ export class State {
       circuits: this.targets.save(),
       callees: [...this.callees.since(0)],
       brownout: this.brownout.save(),
+      rates: this.targets.rateShares.save(),
     };
   }
 
   /** Goes on from what a former process saved, before the first delta. */
-  restore({ session, endpoints, circuits, callees, brownout, savedAt, boot }: Snapshot): void {
+  restore({ session, endpoints, circuits, callees, brownout, rates, savedAt, boot }: Snapshot): void {
     const { clock, logger } = this.#options;
     for (const { name: policy, reason } of this.#session.restore(session))
       logger.warn({ policy, reason }, 'a policy of the snapshot can not be used any more');
     this.#cache.use(this.#session.policies());
     const awayMs = Math.max(0, clock.wallNow() - savedAt);
+    if (rates) this.targets.rateShares.restore(rates);
     this.targets.restore(circuits, awayMs);
     if (brownout) this.brownout.restore(brownout, awayMs);
     for (const [service, instances] of Object.entries(endpoints)) this.instances.set(service, instances);

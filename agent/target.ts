@@ -36,21 +36,6 @@ export interface Cell {
 /** The sections that limit time. */
 export type TimeSection = 'timeout' | 'attemptTimeout' | 'streamTimeout';
 
-const sectionOfCode: { readonly [code: string]: keyof Effective } = {
-  circuit_open: 'circuit',
-  bulkhead_full: 'bulkhead',
-  bulkhead_timeout: 'bulkhead',
-  rate_limited: 'rateLimit',
-};
-
-/** Two gates say `overloaded`: an adaptive limit, and admission by the rate of successes. */
-function sectionOf(code: string, effective: Effective, text: string): SectionName | undefined {
-  if (code !== 'overloaded') return sectionOfCode[code];
-  return effective.admission && (!effective.bulkhead || text.includes('calls succeeded'))
-    ? 'admission'
-    : 'bulkhead';
-}
-
 const noLatency = new Uint8Array(0);
 /** A limit of time is at least so many times as long as the coarse clock may lag, or it is taken from the exact one. */
 const LAGS_PER_LIMIT = 10;
@@ -156,10 +141,9 @@ export class Target {
    * began, for one that waited in line while they were removed.
    */
   rejection(plan: Plan, now: number, began?: Effective): MeshError {
-    const { code, text, retryAfterMs } = plan.refusal(now);
-    const section = sectionOf(code, this.effective, text);
+    const { code, text, retryAfterMs, section } = plan.refusal(now);
     const said = section !== undefined && this.effective[section] === undefined ? began : this.effective;
-    return this.reject(code as RejectionCode, text, retryAfterMs, said);
+    return this.reject(code as RejectionCode, text, section, said, retryAfterMs);
   }
 
   /** Counts a call that never started, under the policy that asked for it. */
@@ -170,14 +154,14 @@ export class Target {
     if (!this.#active) this.#activate();
   }
 
-  /** A rejection of our own: counted, with the policy that asked for it. */
+  /** A rejection of our own: counted, with the policy that asked for it. `section`: which of it did; undefined: none. */
   reject(
     code: RejectionCode,
     text: string,
-    retryAfterMs?: number,
+    section?: SectionName,
     effective: Effective = this.effective,
+    retryAfterMs?: number,
   ): MeshError {
-    const section = sectionOf(code, effective, text);
     const source = section === undefined ? undefined : effective[section]?.source;
     this.#countRejected(code, source);
     if (code === 'circuit_open') this.tally.blocked++;
@@ -205,7 +189,7 @@ export class Target {
   /** Its time in line is over. */
   noSlot(effective: Effective): MeshError {
     const text = `no slot came free within ${this.queueTimeoutMs(effective)} ms; slow down`;
-    return this.reject('bulkhead_timeout', text, undefined, effective);
+    return this.reject('bulkhead_timeout', text, 'bulkhead', effective);
   }
 
   /** The time of the whole was over in line. `section`: whose limit that was; undefined: the caller's own. */
@@ -223,7 +207,7 @@ export class Target {
     return this.reject(
       'overloaded',
       'gave up its place in line to a more critical call',
-      undefined,
+      'bulkhead',
       effective,
     );
   }

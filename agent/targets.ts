@@ -21,6 +21,7 @@ import { FallbackHandlers } from './fallback-handlers.js';
 import type { Logger } from './logger.js';
 import { OVERFLOW, overflowCircuit } from './overflow.js';
 import { type CircuitChange, circuitId, describe, Parts, type Use } from './parts.js';
+import { RateShares } from './rate-shares.js';
 import { Shadow } from './shadow.js';
 import { surroundOf } from './surround.js';
 import { type Cell, type Compiled, Target } from './target.js';
@@ -89,6 +90,8 @@ export class Targets {
   readonly coarse: CoarseClock;
   /** Functions that policies name as fallbacks. */
   readonly handlers: FallbackHandlers;
+  /** Among how many agents limits of the mesh are divided, those of policies in shadow as well. */
+  readonly rateShares: RateShares;
   /** Calls that share the overflow target because every key is in use. */
   overflowed = 0;
   readonly #options: TargetsOptions;
@@ -117,11 +120,11 @@ export class Targets {
     this.timeouts = new Timeouts(options.clock);
     this.coarse = new CoarseClock(options.clock);
     this.handlers = new FallbackHandlers(options.logger);
-    const { clock, random, onCircuit } = options;
+    this.rateShares = new RateShares(options.clock);
     this.#decisions = options.decisions ?? nobody;
-    this.#parts = new Parts({ clock, random, onCircuit });
-    this.deadlines = new Deadlines(clock, this.#parts.permits);
-    this.#shadows = new Parts({ clock, random, onCircuit, shadow: true });
+    this.#parts = new Parts({ ...options, rateShares: this.rateShares });
+    this.deadlines = new Deadlines(options.clock, this.#parts.permits);
+    this.#shadows = new Parts({ ...options, rateShares: this.rateShares, shadow: true });
     this.#maxKeys = options.maxKeys ?? MAX_KEYS;
   }
 
@@ -314,9 +317,9 @@ export class Targets {
   #compile(callee: string, method: string): Compiled {
     const effective = this.#options.effective(callee, method);
     const shadowed = this.#options.shadowed?.(callee, method);
-    const shadow =
-      shadowed &&
-      new Shadow(new Plan(this.#shadows.gates(callee, method, shadowed), this.#shadows.permits), shadowed);
+    if (shadowed === undefined) return this.#compiled(callee, method, effective);
+    const plan = new Plan(this.#shadows.gates(callee, method, shadowed), this.#shadows.permits);
+    const shadow = new Shadow(plan, shadowed, effective.idempotent?.value);
     return this.#compiled(callee, method, effective, shadow);
   }
 

@@ -60,10 +60,12 @@ export class Timeouts {
   }
 
   /**
-   * Expires `entry` no earlier than `lengthMs` after `now`, unless lifted before. Infinity: never. Where the limit is a setting, give
+   * Expires `entry` no earlier than `lengthMs` after `now`, unless lifted before. Infinity: never. One that is set already is set
+   * anew: an entry is a link in one list. Where the limit is a setting, give
    * the setting: a difference of two times is a hair off, and each hair would be a length of its own.
    */
   set(entry: Expiring, now: number, lengthMs: number): void {
+    if (entry.list !== undefined) this.lift(entry);
     if (lengthMs === Number.POSITIVE_INFINITY) return;
     const list = this.#listOf(lengthMs);
     entry.expiresAt = now + list.lengthMs;

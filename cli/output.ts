@@ -85,6 +85,12 @@ export function duration(ms: number): string {
   return '';
 }
 
+/** When an open circuit lets a call through; of any other state there is nothing to wait for. */
+export function retryIn({ state, retryAfterMs }: { state: string; retryAfterMs: number }): string {
+  if (retryAfterMs > 0) return duration(retryAfterMs);
+  return state === 'open' ? 'next call' : '-';
+}
+
 /** `1 agent`, `3 agents`. */
 export function count(n: number, noun: string): string {
   return `${n} ${n === 1 ? noun : noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`}`;

@@ -6,6 +6,7 @@ import { readPolicies } from '../control-plane/documents.js';
 import { type Issue, MeshError } from '../core/errors.js';
 import { capabilities } from '../core/policy/capabilities.js';
 import { parseDocument, unmet } from '../core/policy/index.js';
+import { idleInbound } from '../core/policy/notes.js';
 import type { FileIssue } from './errors.js';
 import { readSources } from './files.js';
 import type { Io } from './io.js';
@@ -49,16 +50,22 @@ export async function readPolicyFiles(
   return found;
 }
 
-/** Says on standard error which of them agents of this release will refuse: they are valid, and yet they will not hold. */
+/** Says on standard error what of them is valid and will not hold all the same: agents of this release refuse it, or it does nothing. */
 export function warnOfUnmet(policies: readonly PolicyInFile[], output: Output): void {
   for (const { name, file, document } of policies) {
     const parsed = parseDocument(document);
-    const lacking = parsed.ok ? unmet(parsed.policy, capabilities) : [];
-    if (lacking.length === 0) continue;
+    if (!parsed.ok) continue;
     const where = printable(`${file}: ${name}`);
-    output.note(
-      `warning: ${where} needs ${lacking.join(', ')}, which agents of this release can't enforce; they refuse it whole and keep what they had`,
-    );
+    const lacking = unmet(parsed.policy, capabilities);
+    if (lacking.length > 0)
+      output.note(
+        `warning: ${where} needs ${lacking.join(', ')}, which agents of this release can't enforce; they refuse it whole and keep what they had`,
+      );
+    const idle = idleInbound(parsed.policy);
+    if (idle.length > 0)
+      output.note(
+        `warning: ${where} is for self, where only bulkhead and rateLimit are enforced; without effect there: ${idle.join(', ')}`,
+      );
   }
 }
 

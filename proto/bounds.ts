@@ -12,6 +12,8 @@ export const toAgentBytesMax = 64 * 1024 * 1024;
 
 /** Callees that one service uses. */
 export const calleesMax = 1000;
+/** Limits of the whole mesh that an agent is told its share of by name; of further ones it hears how many agents there are. */
+export const rateSharesMax = 1000;
 
 const NAME = 256;
 const VERSION = 256;
@@ -151,6 +153,10 @@ export const controlMessage = oneOf({
       message({ id: name(4 * NAME), tokens: integer, intervalMs: integer, agents: integer }),
     ),
     ttlMs: integer,
+  }),
+  shares: message({
+    shares: list(rateSharesMax, message({ id: name(4 * NAME), agents: integer })),
+    agents: integer,
   }),
   heartbeat: message({}),
 });

@@ -10,7 +10,7 @@ export interface ProtocolVersion {
 }
 
 /**
- * Of this release. Another major is refused; a minor one apart is understood. Brownout, grants and demands came with 1.1: an
+ * Of this release. Another major is refused; a minor one apart is understood. Brownout, grants, shares and demands came with 1.1: an
  * agent of 1.0 would end its stream over them, so it is not sent any.
  */
 export const protocolVersion: ProtocolVersion = { major: 1, minor: 1 };
@@ -209,6 +209,20 @@ export interface RateGrants {
   readonly ttlMs: number;
 }
 
+/** Of a limit without a grant, which is each agent's to use in even parts. */
+export interface RateShare {
+  /** `<callee>|<policy>`, whatever the method. */
+  readonly id: string;
+  /** That could use it, this one included. */
+  readonly agents: number;
+}
+
+export interface RateShares {
+  readonly shares: readonly RateShare[];
+  /** In the whole mesh: for limits that no share names. */
+  readonly agents: number;
+}
+
 export interface Drain {
   readonly afterMs: number;
 }
@@ -231,6 +245,7 @@ export interface ControlBodies {
   readonly drain: Drain;
   readonly brownout: Brownout;
   readonly grants: RateGrants;
+  readonly shares: RateShares;
   readonly heartbeat: Heartbeat;
 }
 

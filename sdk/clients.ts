@@ -19,11 +19,7 @@ export function makeClient<C extends grpc.Client>(
   { credentials = grpc.credentials.createInsecure(), options = {} }: ClientOptions,
   { target, channelOptions = {}, interceptor }: Additions,
 ): C {
-  if (typeof type !== 'function' || !(type.prototype instanceof grpc.Client))
-    throw new MeshError(
-      'invalid_configuration',
-      'mesh.client takes a client class of @grpc/grpc-js as its first argument; if it is one, it belongs to another copy of @grpc/grpc-js than Switchgear uses (see `npm ls @grpc/grpc-js`): install one for both',
-    );
+  checkClass(type);
   const { interceptors, interceptor_providers: providers, ...rest } = options;
   const own = interceptor === undefined ? [] : [interceptor];
   return new type(target, credentials, {
@@ -34,6 +30,19 @@ export function makeClient<C extends grpc.Client>(
       ? { interceptors: [...(interceptors ?? []), ...own] }
       : { interceptor_providers: [...providers, ...own.map((one) => () => one)] }),
   });
+}
+
+/** Throws `invalid_configuration` if `type` is no client class of our grpc-js. */
+export function checkClass(type: unknown): void {
+  if (typeof type === 'function' && type.prototype instanceof grpc.Client) return;
+  const why =
+    typeof type === 'function'
+      ? 'if it is one, it belongs to another copy of @grpc/grpc-js than Switchgear uses (see `npm ls @grpc/grpc-js`): install one for both'
+      : `this is ${type === null ? 'null' : `of type ${typeof type}`}`;
+  throw new MeshError(
+    'invalid_configuration',
+    `mesh.client takes a client class of @grpc/grpc-js as its first argument; ${why}`,
+  );
 }
 
 /** A call of a server as it is: the interface is all that grpc-js asks of what an interceptor returns; its type names the class. */

@@ -1,6 +1,6 @@
 /**
- * A call that comes after its mesh was closed: it ends UNAVAILABLE with `[mesh_closed] …`, like any other rejection on the next
- * tick and never within its start, and nothing goes out.
+ * A call that can't be made, as after its mesh was closed: it ends UNAVAILABLE with `[mesh_closed] …`, like any other rejection on
+ * the next tick and never within its start, and nothing goes out.
  */
 import * as grpc from '@grpc/grpc-js';
 import { statusOfError } from '../agent/rejection-status.js';
@@ -20,14 +20,14 @@ const nobody: Inner = {
   getAuthContext: () => null,
 };
 
-export function refusedCall(error: MeshError): grpc.InterceptingCall {
+export function refusedCall(error: MeshError, status = statusOfError(error)): grpc.InterceptingCall {
   return new grpc.InterceptingCall(nobody, {
     start(_metadata, listener) {
       process.nextTick(() => {
         listener.onReceiveMetadata(new grpc.Metadata());
         // grpc-js wants a message, or the word that there is none, before the status.
         listener.onReceiveMessage(null);
-        listener.onReceiveStatus(statusOfError(error));
+        listener.onReceiveStatus(status);
       });
     },
   });

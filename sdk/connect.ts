@@ -12,6 +12,7 @@ import { LiveMesh } from './mesh.js';
 import { PassThroughMesh } from './pass-through.js';
 import { readSettings } from './settings.js';
 import type { ConnectOptions, Mesh } from './types.js';
+import { misspelt } from './variables.js';
 
 /** How long the start of a service waits for the control plane. */
 const FIRST_STATE_MS = 1_000;
@@ -25,6 +26,8 @@ const FIRST_STATE_MS = 1_000;
 export async function connect(options: ConnectOptions = {}): Promise<Mesh> {
   const settings = readSettings(options, process.env, systemRandom);
   const logger = tolerant(settings.logger ?? stderrLogger);
+  for (const { variable, meant } of misspelt(process.env))
+    logger.warn({ variable }, `this variable is not known; did you mean ${meant}?`);
   if (settings.disabled) {
     logger.info({ service: settings.service }, 'switchgear is disabled: nothing is enforced');
     return new PassThroughMesh(settings);

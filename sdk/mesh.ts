@@ -17,8 +17,9 @@ import { createInterceptor, type InterceptorSettings } from '../agent/intercepto
 import { MESH_OPTION, targetOf } from '../agent/resolver.js';
 import { createServerInterceptor } from '../agent/server-interceptor.js';
 import { systemRandom } from '../core/random.js';
-import { makeClient, passed, serviceOf } from './clients.js';
+import { checkClass, makeClient, passed, serviceOf } from './clients.js';
 import { refusedCall } from './closed-call.js';
+import { asInbound, asInterceptor } from './misused.js';
 import { callee, checkFeature, checkListener, notCallable, placeOf } from './names.js';
 import type {
   CircuitInfo,
@@ -55,6 +56,9 @@ export class LiveMesh implements Mesh {
     this.service = agent.service;
     this.instance = instance;
     this.#version = version;
+    // Handed over without being called they are called by grpc-js, and have to be able to say so.
+    this.interceptor = this.interceptor.bind(this);
+    this.serverInterceptor = this.serverInterceptor.bind(this);
   }
 
   async register(options: RegisterOptions): Promise<void> {
@@ -62,6 +66,7 @@ export class LiveMesh implements Mesh {
   }
 
   client<C extends grpc.Client>(type: ClientClass<C>, name: string, options: ClientOptions = {}): C {
+    checkClass(type);
     const { credentials = this.#insecure } = options;
     const elsewhere = this.#elsewhere.with(credentials);
     return makeClient(
@@ -75,8 +80,8 @@ export class LiveMesh implements Mesh {
     );
   }
 
-  interceptor(name: string, { service }: InterceptorOptions = {}): grpc.Interceptor {
-    return this.#guarded(callee(name), { service });
+  interceptor(name: string, options: InterceptorOptions = {}): grpc.Interceptor {
+    return asInterceptor(options) ?? this.#guarded(callee(name), { service: options.service });
   }
 
   #guarded(name: string, settings: InterceptorSettings): grpc.Interceptor {
@@ -90,7 +95,9 @@ export class LiveMesh implements Mesh {
     return this.#agent.targets.handlers.set(name, handler);
   }
 
-  serverInterceptor(): grpc.ServerInterceptor {
+  serverInterceptor(...given: readonly unknown[]): grpc.ServerInterceptor {
+    const misused = asInbound(given);
+    if (misused) return misused;
     this.#agent.learn(SELF);
     const inbound = createServerInterceptor(this.#agent.targets);
     return (method, call) => (this.#closed ? passed(call) : inbound(method, call));

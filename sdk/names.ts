@@ -7,6 +7,7 @@ import { formatAddress, parseAddress } from '../agent/addresses.js';
 import { checkCallee } from '../agent/callee-name.js';
 import type { Place } from '../agent/registration.js';
 import { MeshError } from '../core/errors.js';
+import { Faults, shown } from './faults.js';
 import type { MeshEvents, RegisterOptions } from './types.js';
 
 /** The name itself. Throws `invalid_configuration` if no service can have it. */
@@ -15,31 +16,46 @@ export function callee(name: unknown): string {
   return name;
 }
 
-/** Throws `invalid_configuration` naming the option. */
+const known = [
+  'port',
+  'address',
+  'version',
+  'protocol',
+] as const satisfies readonly (keyof RegisterOptions)[];
+
+/** Throws `invalid_configuration`, with an issue for each option that is wrong. */
 export function placeOf(options: RegisterOptions, version: string): Place {
   if (typeof options !== 'object' || options === null)
     throw invalid('register: give at least the port this service listens on: register({ port: 50051 })');
+  const faults = new Faults();
+  faults.unknown(options, known);
   const { port, address, protocol = 'grpc' } = options;
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
-    throw invalid(`register: port is ${String(port)}: use the port this service listens on, 1 to 65535`);
+    faults.add(
+      'port',
+      `is ${typeof port === 'number' ? port : shown(port)}: use the port this service listens on, 1 to 65535`,
+    );
   if (protocol !== 'grpc' && protocol !== 'http')
-    throw invalid(`register: protocol is ${String(protocol)}: use grpc or http`);
+    faults.add('protocol', `is ${shown(protocol)}: use grpc or http`);
   const own = options.version ?? version;
   if (typeof own !== 'string' || !/^\P{C}{0,128}$/u.test(own))
-    throw invalid('register: version has to be up to 128 visible characters');
-  return { address: addressOf(port, address), protocol, version: own };
+    faults.add('version', 'has to be up to 128 visible characters');
+  const reached = addressOf(port, address);
+  if (reached === undefined)
+    faults.add('address', `is ${shown(address)}: give a host, an IP address, or host:port`);
+  faults.finish('register: ');
+  return { address: reached ?? '', protocol, version: own };
 }
 
 const hostPattern = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})$/;
 
-function addressOf(port: number, address: string | undefined): string {
+/** Undefined: it is none. */
+function addressOf(port: number, address: unknown): string | undefined {
   if (address === undefined || address === '') return `:${port}`;
-  if (typeof address === 'string') {
-    if (parseAddress(address)) return address;
-    const bare = address.replace(/^\[(.*)\]$/, '$1');
-    if (isIPv6(bare) || hostPattern.test(address)) return formatAddress({ host: bare, port });
-  }
-  throw invalid(`register: address is ${JSON.stringify(address)}: give a host, an IP address, or host:port`);
+  if (typeof address !== 'string') return undefined;
+  if (parseAddress(address)) return address;
+  const bare = address.replace(/^\[(.*)\]$/, '$1');
+  return isIPv6(bare) || hostPattern.test(address) ? formatAddress({ host: bare, port }) : undefined;
 }
 
 const events: readonly unknown[] = [

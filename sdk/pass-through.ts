@@ -5,15 +5,18 @@
  */
 import type * as grpc from '@grpc/grpc-js';
 import type { Dispatcher } from 'undici';
+import { checkHandler, type FallbackHandler } from '../agent/fallback-handlers.js';
 import type { GuardContext, GuardedFunction, GuardOptions } from '../agent/guarded-function.js';
 import { checkPath, type FetchInit } from '../agent/http/fetch-call.js';
 import { loadUndici } from '../agent/http/pool.js';
 import { makeClient, passed } from './clients.js';
-import { callee, checkFeature, placeOf } from './names.js';
+import { asInbound, asInterceptor } from './misused.js';
+import { callee, checkFeature, notCallable, placeOf } from './names.js';
 import type {
   CircuitInfo,
   ClientClass,
   ClientOptions,
+  InterceptorOptions,
   Mesh,
   MeshStats,
   MeshStatus,
@@ -39,28 +42,34 @@ export class PassThroughMesh implements Mesh {
     return makeClient(type, options, { target: callee(name) });
   }
 
-  interceptor(name: string): grpc.Interceptor {
+  interceptor(name: string, options?: InterceptorOptions): grpc.Interceptor {
+    const misused = asInterceptor(options);
+    if (misused) return misused;
     callee(name);
     return (options, nextCall) => nextCall(options) as unknown as grpc.InterceptingCall;
   }
 
-  fallback(): () => void {
+  fallback(name: string, handler: FallbackHandler): () => void {
+    checkHandler(name, handler);
     return () => {};
   }
 
-  serverInterceptor(): grpc.ServerInterceptor {
-    return (_method, call) => passed(call);
+  serverInterceptor(...given: readonly unknown[]): grpc.ServerInterceptor {
+    return asInbound(given) ?? ((_method, call) => passed(call));
   }
 
-  async guard<T>(_name: string, fn: GuardedFunction<T>, options?: GuardOptions<T>): Promise<T> {
-    options?.signal?.throwIfAborted();
-    return fn(new Unlimited(options?.signal));
+  async guard<T>(name: string, fn: GuardedFunction<T>, options?: GuardOptions<T>): Promise<T> {
+    if (typeof fn !== 'function') throw notCallable(`guard: what to run for ${String(name)}`, fn);
+    const { signal, fallback } = options ?? {};
+    signal?.throwIfAborted();
+    return orElse(async () => fn(new Unlimited(signal)), fallback, signal);
   }
 
   async fetch(service: string, path: string, init: FetchInit = {}): Promise<Response> {
     checkPath(path);
-    const { key: _key, criticality: _criticality, fallback: _fallback, signal, ...request } = init;
-    return globalThis.fetch(`http://${callee(service)}${path}`, { ...request, signal: signal ?? null });
+    const { key: _key, criticality: _criticality, fallback, signal = null, ...request } = init;
+    const url = `http://${callee(service)}${path}`;
+    return orElse(() => globalThis.fetch(url, { ...request, signal }), fallback, signal);
   }
 
   dispatcher(service: string): Dispatcher {
@@ -109,6 +118,20 @@ export class PassThroughMesh implements Mesh {
   }
 
   async close(): Promise<void> {}
+}
+
+/** The caller's own answer is a part of the application, and there without any policy: never for his own abort. */
+async function orElse<T>(
+  call: () => Promise<T>,
+  fallback: GuardOptions<T>['fallback'],
+  signal: AbortSignal | null | undefined,
+): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (fallback === undefined || signal?.aborted) throw error;
+    return fallback(error);
+  }
 }
 
 /** The caller's own signal, or one that never aborts. */

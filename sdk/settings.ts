@@ -7,9 +7,10 @@ import { homedir, hostname } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { type Address, formatAddress, parseAddresses } from '../agent/addresses.js';
 import type { Logger } from '../agent/logger.js';
-import { type Issue, MeshError, messageOf } from '../core/errors.js';
-import { nearest, serviceNamePattern } from '../core/policy/names.js';
+import { messageOf } from '../core/errors.js';
+import { serviceNamePattern } from '../core/policy/names.js';
 import type { Random } from '../core/random.js';
+import { Faults, shown } from './faults.js';
 import type { ConnectOptions, TlsOptions } from './types.js';
 
 export type Environment = { readonly [name: string]: string | undefined };
@@ -85,26 +86,25 @@ type TextOption = 'service' | 'controlPlane' | 'zone' | 'version' | 'instance' |
 class Reader {
   readonly #options: { readonly [name: string]: unknown };
   readonly #env: Environment;
-  readonly #issues: Issue[] = [];
+  readonly #faults = new Faults();
 
   constructor(options: unknown, env: Environment) {
     this.#env = env;
     const given = typeof options === 'object' && options !== null ? options : {};
     this.#options = given as { readonly [name: string]: unknown };
-    if (given !== options) this.#fault('options', 'has to be an object, for example { service: "checkout" }');
-    this.#unknown(given, known, '');
+    if (given !== options)
+      this.#faults.add('options', 'has to be an object, for example { service: "checkout" }');
+    this.#faults.unknown(given, known);
   }
 
   finish(): void {
-    if (this.#issues.length === 0) return;
-    const text = this.#issues.map(({ path, message }) => `${path} ${message}`).join('; ');
-    throw new MeshError('invalid_configuration', text, { issues: this.#issues });
+    this.#faults.finish();
   }
 
   service(): string {
     const service = this.text('service', serviceNamePattern, SERVICE_RULE);
     if (this.#find('service').value === undefined)
-      this.#fault(
+      this.#faults.add(
         'service',
         'is missing: give the name of this service, for example { service: "checkout" }',
       );
@@ -116,9 +116,9 @@ class Reader {
     try {
       if (value === undefined) return parseAddresses(CONTROL_PLANE, where);
       if (typeof value === 'string') return parseAddresses(value, where);
-      this.#fault(where, 'has to be a text of addresses, host:port,host:port');
+      this.#faults.add(where, 'has to be a text of addresses, host:port,host:port');
     } catch (error) {
-      this.#fault(where, messageOf(error).replace(`[invalid_configuration] ${where}: `, ''));
+      this.#faults.add(where, messageOf(error).replace(`[invalid_configuration] ${where}: `, ''));
     }
     return [];
   }
@@ -128,7 +128,7 @@ class Reader {
     if (value === undefined) return undefined;
     if (typeof value === 'string' && pattern.test(value)) return value;
     // A token is never shown.
-    this.#fault(where, option === 'token' ? `is no token: ${rule}` : `is ${shown(value)}: ${rule}`);
+    this.#faults.add(where, option === 'token' ? `is no token: ${rule}` : `is ${shown(value)}: ${rule}`);
     return undefined;
   }
 
@@ -136,12 +136,12 @@ class Reader {
     const { callees } = this.#options;
     if (callees === undefined) return [];
     if (!Array.isArray(callees) || callees.length > CALLEES_MAX) {
-      this.#fault('callees', `has to be a list of at most ${CALLEES_MAX} names`);
+      this.#faults.add('callees', `has to be a list of at most ${CALLEES_MAX} names`);
       return [];
     }
     callees.forEach((name: unknown, i) => {
       if (typeof name !== 'string' || !serviceNamePattern.test(name))
-        this.#fault(`callees[${i}]`, `is ${shown(name)}: ${SERVICE_RULE}`);
+        this.#faults.add(`callees[${i}]`, `is ${shown(name)}: ${SERVICE_RULE}`);
     });
     return callees as readonly string[];
   }
@@ -150,7 +150,8 @@ class Reader {
     const { snapshot } = this.#options;
     if (snapshot === false) return undefined;
     if (typeof snapshot === 'string' && snapshot !== '') return resolve(snapshot);
-    if (snapshot !== undefined) this.#fault('snapshot', 'has to be the path of a file, or false for none');
+    if (snapshot !== undefined)
+      this.#faults.add('snapshot', 'has to be the path of a file, or false for none');
     const variable = this.#env.SWITCHGEAR_SNAPSHOT;
     if (variable === undefined || variable === '') return usual();
     return /^(off|false|0)$/i.test(variable) ? undefined : resolve(variable);
@@ -162,19 +163,19 @@ class Reader {
     if (tls === true) return this.#tlsOfEnvironment() ?? {};
     if (tls === undefined) return this.#tlsOfEnvironment();
     if (typeof tls !== 'object' || tls === null) {
-      this.#fault('tls', 'has to be true, false or { ca, cert, key, serverName }');
+      this.#faults.add('tls', 'has to be true, false or { ca, cert, key, serverName }');
       return undefined;
     }
-    this.#unknown(tls, knownTls, 'tls.');
+    this.#faults.unknown(tls, knownTls, 'tls.');
     for (const [name, value] of Object.entries(tls)) {
       if (value === undefined || typeof value === 'string') continue;
-      if (name === 'serverName') this.#fault('tls.serverName', 'has to be a name');
+      if (name === 'serverName') this.#faults.add('tls.serverName', 'has to be a name');
       else if (!Buffer.isBuffer(value))
-        this.#fault(`tls.${name}`, 'has to be PEM text, a Buffer, or the path of a file');
+        this.#faults.add(`tls.${name}`, 'has to be PEM text, a Buffer, or the path of a file');
     }
     const { cert, key } = tls as TlsOptions;
     if ((cert === undefined) !== (key === undefined))
-      this.#fault('tls', 'has one of cert and key: give both, or none');
+      this.#faults.add('tls', 'has one of cert and key: give both, or none');
     return tls as TlsOptions;
   }
 
@@ -184,7 +185,7 @@ class Reader {
     const levels = ['debug', 'info', 'warn', 'error'] as const;
     const given = logger as { readonly [level: string]: unknown } | null;
     if (levels.every((level) => typeof given?.[level] === 'function')) return logger as Logger;
-    this.#fault('logger', `has to have the methods ${levels.join(', ')}, each (fields, message)`);
+    this.#faults.add('logger', `has to have the methods ${levels.join(', ')}, each (fields, message)`);
     return undefined;
   }
 
@@ -193,7 +194,7 @@ class Reader {
     if (value === undefined || value === '') return undefined;
     if (/^(1|true|yes|on)$/i.test(value)) return true;
     if (/^(0|false|no|off)$/i.test(value)) return false;
-    this.#fault(variable, `is ${shown(value)}: use 1 or 0`);
+    this.#faults.add(variable, `is ${shown(value)}: use 1 or 0`);
     return undefined;
   }
 
@@ -207,7 +208,7 @@ class Reader {
     };
     const tls = Object.fromEntries(Object.entries(given).filter(([, value]) => (value ?? '') !== ''));
     if ('cert' in tls !== 'key' in tls)
-      this.#fault('SWITCHGEAR_TLS_CERT', 'and SWITCHGEAR_TLS_KEY belong together: set both, or none');
+      this.#faults.add('SWITCHGEAR_TLS_CERT', 'and SWITCHGEAR_TLS_KEY belong together: set both, or none');
     if (wanted === false) return undefined;
     return wanted === true || Object.keys(tls).length > 0 ? tls : undefined;
   }
@@ -221,23 +222,6 @@ class Reader {
     if (ofEnvironment === undefined || ofEnvironment === '') return { value: undefined, where: option };
     return { value: ofEnvironment, where: variable };
   }
-
-  #unknown(given: object, names: readonly string[], prefix: string): void {
-    for (const name of Object.keys(given)) {
-      if (names.includes(name)) continue;
-      const meant = nearest(name, names);
-      const hint = meant === undefined ? `known are ${names.join(', ')}` : `did you mean ${meant}?`;
-      this.#fault(`${prefix}${name.slice(0, 100)}`, `is no option; ${hint}`);
-    }
-  }
-
-  #fault(path: string, message: string): void {
-    this.#issues.push({ path, message });
-  }
-}
-
-function shown(value: unknown): string {
-  return typeof value === 'string' ? `"${value.slice(0, 200)}"` : `of type ${typeof value}`;
 }
 
 /** Readable, and unique among processes, meshes of one process, and restarts. */

@@ -124,7 +124,7 @@ export interface Mesh {
    * answers the response (a message of the method's type, or what the guarded function would have returned), or a promise of it;
    * nothing, or a throw, passes on to the policy's next fallback. A second one of a name replaces the first. Answers the way to
    * take it back.
-   * @throws MeshError `invalid_configuration`: no name, no function, or more than 1,000 names.
+   * @throws MeshError `invalid_configuration`: a name that no policy can say, no function, or more than 1,000 names.
    */
   fallback(name: string, handler: FallbackHandler): () => void;
 

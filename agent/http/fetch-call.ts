@@ -35,6 +35,8 @@ export async function guardedFetch(
 ): Promise<Response> {
   const { key, criticality, fallback, signal, ...request } = init;
   checkPath(path);
+  if (fallback !== undefined && typeof fallback !== 'function')
+    throw new MeshError('invalid_configuration', 'fetch: fallback must be a function');
   const repeatable = isRepeatable(request.body);
   // What fetch would throw is the application's fault: told before it counts as the callee's.
   const known = repeatable || request.body instanceof ReadableStream;
@@ -44,7 +46,7 @@ export async function guardedFetch(
     key,
     criticality,
     fallback: fallback && (async (error) => new Answer(await fallback(error))),
-    elsewhere: repeatable ? ({ to }) => call.elsewhere(to) : undefined,
+    elsewhere: repeatable ? ({ to }, signal) => call.elsewhere(to, signal) : undefined,
   });
   return answer.take();
 }
@@ -87,9 +89,9 @@ class FetchCall {
   }
 
   /** For `fallback: target`: the same request to another service, once. Undefined: that failed as well. */
-  async elsewhere(service: string): Promise<{ readonly value: Answer } | undefined> {
+  async elsewhere(service: string, signal: AbortSignal): Promise<{ readonly value: Answer } | undefined> {
     try {
-      const value = await this.make(service, { repeatable: false });
+      const value = await this.make(service, { repeatable: false, signal });
       if (this.#judge(service, value) === undefined) return { value };
       value.discard();
     } catch {}

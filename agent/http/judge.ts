@@ -42,11 +42,12 @@ export function judgeAnswer(
   const rejected = header('switchgear-reject');
   const name = names[status] ?? (status >= 400 ? 'UNKNOWN' : 'OK');
   if (rejected !== null && rejected !== undefined && rejected !== '')
-    return { outcome: 'neutral', status: name, shed: true, pushback: [] };
+    return { outcome: 'neutral', status: name, shed: true, pushback: [], text: `shed the call (${status})` };
   const usual: Outcome = status >= 500 || status === 429 ? 'failure' : 'success';
   const outcome = classified(classify, String(status)) ?? classified(classify, name) ?? usual;
   if (outcome === 'success') return undefined;
-  return { outcome, status: name, shed: false, pushback: pushbackOf(header('retry-after'), wallNow) };
+  const pushback = pushbackOf(header('retry-after'), wallNow);
+  return { outcome, status: name, shed: false, pushback, text: `answered ${status}` };
 }
 
 function classified(classify: ClassifySpec | undefined, word: string): Outcome | undefined {

@@ -49,8 +49,8 @@ export class Relay {
       this.#abort(asError(error));
     }
     const repeatable = isRepeatable(this.#options.body);
-    const elsewhere = repeatable ? ({ to }: { readonly to: string }) => this.#elsewhere(to) : undefined;
-    this.#make(this.#service, { repeatable, elsewhere }).then(
+    const elsewhere: EngineOptions<Heard>['elsewhere'] = ({ to }, signal) => this.#elsewhere(to, signal);
+    this.#make(this.#service, { repeatable, elsewhere: repeatable ? elsewhere : undefined }).then(
       (value) => this.#answer(value),
       (error) => this.#upward.fail(asError(error)),
     );
@@ -84,9 +84,9 @@ export class Relay {
   }
 
   /** For `fallback: target`: the same request to another service, once. Undefined: that failed as well. */
-  async #elsewhere(service: string): Promise<{ readonly value: Heard } | undefined> {
+  async #elsewhere(service: string, signal: AbortSignal): Promise<{ readonly value: Heard } | undefined> {
     try {
-      const value = await this.#make(service, { repeatable: false });
+      const value = await this.#make(service, { repeatable: false, signal });
       if (this.#judge(service, value) === undefined) return { value };
       if (value instanceof Exchange) value.discard();
     } catch {}
@@ -96,7 +96,7 @@ export class Relay {
   #judge(service: string, value: Heard): Judgement | undefined {
     // It says nothing of the callee, and would fare no better a second time.
     if (value instanceof Unmakeable)
-      return { outcome: 'neutral', status: 'INTERNAL', shed: true, pushback: [] };
+      return { outcome: 'neutral', status: 'INTERNAL', shed: true, pushback: [], text: value.error.message };
     if (value instanceof Degraded) return undefined;
     const { targets } = this.#parts;
     const classify = classifyOf(targets, service);

@@ -123,11 +123,11 @@ function refuseOptions({ reason, ttl, ifRevision, dryRun }: Options): void {
   if (first !== undefined) throw usage(`${first} goes with a level: switchgear brownout 2 --reason "…"`);
 }
 
-function render(
-  { level, source, reason, ttlMs, revision, features, rules }: Brownout,
-  output: Output,
+/** `level 2 by an operator, for 10 min more: payments is slow` */
+export function levelLine(
+  { level, source, reason, ttlMs }: Pick<Brownout, 'level' | 'source' | 'reason' | 'ttlMs'>,
+  { paint }: Output,
 ): string {
-  const { paint } = output;
   const who = source === 'rule' ? 'by a rule' : 'by an operator';
   const until =
     source !== 'operator'
@@ -135,10 +135,14 @@ function render(
       : ttlMs === null
         ? ', until somebody says otherwise'
         : `, for ${duration(ttlMs)} more`;
-  const head =
-    level === 0
-      ? paint('green', 'level 0: everything runs')
-      : `${paint('yellow', `level ${level}`)} ${who}${until}: ${printable(reason)}`;
+  return level === 0
+    ? paint('green', 'level 0: everything runs')
+    : `${paint('yellow', `level ${level}`)} ${who}${until}: ${printable(reason)}`;
+}
+
+function render(brownout: Brownout, output: Output): string {
+  const { level, revision, features, rules } = brownout;
+  const head = levelLine(brownout, output);
   const parts = [revision === null ? head : `${head} (revision ${revision})`];
   const rows = Object.entries(features).sort(([a], [b]) => (a < b ? -1 : 1));
   if (rows.length > 0)

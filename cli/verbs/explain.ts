@@ -5,8 +5,10 @@
 import type { Command } from 'commander';
 import type { z } from 'zod';
 import type { explainAnswer } from '../../control-plane/rest/explain.js';
+import { methodPattern, serviceNamePattern } from '../../core/policy/names.js';
 import { type Context, noteStale, remoteVerb } from '../context.js';
 import { type Output, printable } from '../output.js';
+import { usage } from '../settings.js';
 
 type Explanation = z.infer<typeof explainAnswer>;
 type Field = Explanation['fields'][number];
@@ -18,20 +20,33 @@ export function explainVerb(context: Context): Command {
     about: 'what holds for a call, and which policy says so',
     arguments: [['<callee>', 'service or resource that is called']],
     settings: [
-      { flags: '--from <service>', about: 'caller; policies for certain callers apply only with it' },
+      {
+        flags: '--from <service>',
+        about: 'caller; policies for certain callers apply only with it',
+        parse: (text) => matching(text, serviceNamePattern, `write ${nameForm}`),
+      },
       {
         flags: '--method <method>',
         about: 'package.Service/Method; policies for methods apply only with it',
+        parse: (text) => matching(text, methodPattern, 'write package.Service/Method'),
       },
     ],
     details: 'Example: switchgear explain inventory --from checkout --method shop.v1.Inventory/Reserve',
     run: async ({ client, output, options: { from, method } }, to = '') => {
+      if (!serviceNamePattern.test(to)) throw usage(`a callee is ${nameForm}; got '${printable(to)}'`);
       const { body, stale } = await client.ask<Explanation>('/v1/explain', { query: { to, from, method } });
       noteStale(output, stale);
       output.answer(body, () => render(body, output));
       return undefined;
     },
   });
+}
+
+const nameForm = 'the name of a service: 1 to 128 of A-Z a-z 0-9 . _ : - that begin with a letter or digit';
+
+function matching(text: string, pattern: RegExp, right: string): string {
+  if (!pattern.test(text)) throw new Error(right);
+  return text;
 }
 
 function render(explanation: Explanation, output: Output): string {

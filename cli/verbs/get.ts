@@ -1,21 +1,22 @@
 /**
- * `switchgear get policies|services|agents|circuits [name]`: what is there, as a table; with a name, that one in detail. With
- * `--json` it is the control plane's own answer, unchanged.
+ * `switchgear get policies|services|agents|circuits [name]`: what is there, as a table; with a name, that one in detail. Agents and
+ * circuits also go by the name of their service or callee: all of that one. With `--json` it is the control plane's own answer,
+ * of which only those are left.
  */
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import type { z } from 'zod';
 import type { agentAnswer, agentsAnswer } from '../../control-plane/rest/agents.js';
-import type { circuitAnswer, circuitsAnswer } from '../../control-plane/rest/circuits.js';
 import type { policiesAnswer } from '../../control-plane/rest/policies.js';
 import type { serviceAnswer, servicesAnswer } from '../../control-plane/rest/services.js';
+import { MeshError } from '../../core/errors.js';
+import { showCircuits } from '../circuit-tables.js';
 import { type Context, noteStale, remoteVerb } from '../context.js';
-import { type Column, colourOfState, count, duration, type Output } from '../output.js';
+import { type Column, count, duration, type Output, printable } from '../output.js';
 import type { RestClient } from '../rest-client.js';
 import { usage } from '../settings.js';
 
 type Agent = z.infer<typeof agentAnswer>;
-type Circuit = z.infer<typeof circuitAnswer>;
 type PolicyRow = z.infer<typeof policiesAnswer>['policies'][number];
 type Service = z.infer<typeof serviceAnswer>;
 
@@ -44,7 +45,7 @@ export function getVerb(context: Context): Command {
     about: `show what is there: ${names}`,
     arguments: [
       ['<what>', names],
-      ['[name]', 'only this one, in detail'],
+      ['[name]', 'only this one, in detail; agents of a service, circuits of a callee'],
     ],
     run: async (ask, what = '', name) => {
       const kind = Object.hasOwn(plurals, what) ? (plurals[what] ?? what) : what;
@@ -116,12 +117,19 @@ function healthOf({ health: { calls, failed, rejected } }: Service): string {
   return `${count(calls, 'call')} in 10 s, ${failed} failed, ${rejected} rejected`;
 }
 
+/** `3`, or `3 (1 gone)`: a lease outlives its stream for a while. */
+function instancesOf({ instances }: Service): string {
+  const gone = instances.filter(({ lease }) => !lease.connected).length;
+  return gone === 0 ? String(instances.length) : `${instances.length} (${gone} gone)`;
+}
+
 const serviceColumns: readonly Column<Service>[] = [
   { title: 'service', value: ({ service }) => service },
   {
     title: 'instances',
-    value: ({ instances }) => instances.length,
-    colour: ({ instances }) => (instances.length === 0 ? 'yellow' : undefined),
+    value: instancesOf,
+    colour: ({ instances }) =>
+      instances.every(({ lease }) => lease.connected) && instances.length > 0 ? undefined : 'yellow',
     right: true,
   },
   { title: 'calls/10s', value: ({ health }) => health.calls, right: true },
@@ -155,13 +163,20 @@ const instanceColumns: readonly Column<Service['instances'][number]>[] = [
 ];
 
 async function showAgents({ client, output }: Parameters<Show>[0], name: string | undefined): Promise<void> {
-  if (name !== undefined) {
+  if (name?.includes('/')) {
     const { body, stale } = await client.ask<Agent>(`/v1/agents/${encodeURIComponent(name)}`);
     noteStale(output, stale);
     return output.answer(body, () => stringify(body));
   }
-  const { body, stale } = await client.ask<z.infer<typeof agentsAnswer>>('/v1/agents');
+  const { body, stale } = await client.ask<z.infer<typeof agentsAnswer>>('/v1/agents', {
+    query: { service: name },
+  });
   noteStale(output, stale);
+  if (name !== undefined && body.agents.length === 0)
+    throw new MeshError(
+      'not_found',
+      `no agent of ${printable(name)} is connected; "switchgear get agents" lists all`,
+    );
   output.answer(body, () =>
     body.agents.length === 0
       ? 'no agents: no service has connected to any replica'
@@ -187,50 +202,4 @@ const agentColumns: readonly Column<Agent>[] = [
     value: ({ refused }) => refused.map(({ policy, revision }) => `${policy}@${revision}`).join(' ') || '-',
     colour: ({ refused }) => (refused.length > 0 ? 'red' : undefined),
   },
-];
-
-async function showCircuits(
-  { client, output }: Parameters<Show>[0],
-  name: string | undefined,
-): Promise<void> {
-  if (name !== undefined) {
-    const { body, stale } = await client.ask<Circuit>(`/v1/circuits/${encodeURIComponent(name)}`);
-    noteStale(output, stale);
-    return output.answer(body, () => output.table(circuitAgentColumns, body.agents));
-  }
-  const { body, stale } = await client.ask<z.infer<typeof circuitsAnswer>>('/v1/circuits');
-  noteStale(output, stale);
-  output.answer(body, () =>
-    body.circuits.length === 0
-      ? 'no circuits: no agent has reported one yet'
-      : output.table(circuitColumns, body.circuits),
-  );
-}
-
-/** The worst of its agents speaks for a circuit. */
-const circuitColumns: readonly Column<Circuit>[] = [
-  { title: 'state', value: ({ state }) => state, colour: ({ state }) => colourOfState(state) },
-  { title: 'circuit', value: ({ id }) => id },
-  { title: 'by policy', value: ({ policy, revision }) => `${policy}@${revision}` },
-  {
-    title: 'agents',
-    value: ({ agents, state }) =>
-      `${agents.filter((agent) => agent.state === state).length}/${agents.length}`,
-    right: true,
-  },
-  { title: 'why', value: ({ agents }) => agents[0]?.reason || '-' },
-];
-
-const circuitAgentColumns: readonly Column<Circuit['agents'][number]>[] = [
-  { title: 'state', value: ({ state }) => state, colour: ({ state }) => colourOfState(state) },
-  { title: 'agent', value: ({ agent }) => agent },
-  { title: 'revision', value: ({ revision }) => revision, right: true },
-  { title: 'epoch', value: ({ epoch }) => epoch, right: true },
-  {
-    title: 'retry in',
-    value: ({ retryAfterMs }) => (retryAfterMs > 0 ? duration(retryAfterMs) : '-'),
-    right: true,
-  },
-  { title: 'told', value: ({ ageMs }) => `${duration(ageMs)} ago`, right: true },
-  { title: 'why', value: ({ reason }) => reason || '-' },
 ];

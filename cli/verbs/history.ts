@@ -56,9 +56,14 @@ export function historyVerb(context: Context): Command {
   });
 }
 
+function whatOf({ action, deleted, sameAs }: Entry): string {
+  if (deleted) return 'delete';
+  return sameAs === undefined ? action : `${action} (as it was at ${sameAs})`;
+}
+
 const columns = [
   { title: 'revision', value: ({ revision }: Entry) => revision, right: true },
   { title: 'at', value: ({ at }: Entry) => at },
-  { title: 'what', value: ({ action, deleted }: Entry) => (deleted ? 'delete' : action) },
+  { title: 'what', value: whatOf },
   { title: 'who', value: ({ author }: Entry) => author },
 ];

@@ -1,21 +1,24 @@
 /**
  * `switchgear status [policy]`. With a policy: how far its present revision has come, and who refuses it and why. Without: the
- * one look for whoever was woken up: what is open, why, which policy did it, what is not everywhere yet. Exits with 1 when an
- * agent refuses a policy (or, with --wait, when the time ran out first).
+ * one look for whoever was woken up: what is open, why, which policy did it, what is browned out, what is not everywhere yet.
+ * Exits with 1 when an agent refuses a policy (or, with --wait, when the time ran out first).
  */
 import type { Command } from 'commander';
 import type { z } from 'zod';
 import type { agentsAnswer } from '../../control-plane/rest/agents.js';
+import type { brownoutAnswer } from '../../control-plane/rest/brownout.js';
 import type { circuitsAnswer } from '../../control-plane/rest/circuits.js';
 import type { readyAnswer } from '../../control-plane/rest/health.js';
 import type { policiesAnswer } from '../../control-plane/rest/policies.js';
 import type { statusAnswer } from '../../control-plane/rest/status.js';
 import { wait } from '../../core/clock.js';
+import { MeshError } from '../../core/errors.js';
 import { type Context, noteStale, remoteVerb } from '../context.js';
 import { type ExitCode, exitCodes } from '../exit-codes.js';
-import { colourOfState, count, duration, type Output } from '../output.js';
+import { colourOfState, count, duration, type Output, retryIn } from '../output.js';
 import { wholeNumber } from '../remote.js';
 import type { Answer, RestClient } from '../rest-client.js';
+import { levelLine } from './brownout.js';
 
 type Status = z.infer<typeof statusAnswer>;
 
@@ -36,7 +39,13 @@ export function statusVerb(context: Context): Command {
     ],
     details: 'Exits with 1 when an agent refuses the policy, or is still pending after --wait.',
     run: async ({ client, output, options }, policy) => {
-      if (policy === undefined) return showMesh(client, output);
+      if (policy === undefined) {
+        if (options.wait !== undefined)
+          output.note(
+            'note: --wait goes with a policy, as in switchgear status POLICY --wait 10000; nothing was waited for',
+          );
+        return showMesh(client, output);
+      }
       const end = clock.now() + (options.wait ?? 0);
       let answer = await askStatus(client, policy);
       while (answer.body.agents.pending > 0 && clock.now() < end) {
@@ -77,20 +86,24 @@ interface Mesh {
   readonly policies: z.infer<typeof policiesAnswer>;
   readonly agents: z.infer<typeof agentsAnswer>['agents'];
   readonly circuits: z.infer<typeof circuitsAnswer>['circuits'];
+  /** Undefined: a control plane of before there was any. */
+  readonly brownout: z.infer<typeof brownoutAnswer> | undefined;
 }
 
 async function showMesh(client: RestClient, output: Output): Promise<ExitCode> {
-  const [ready, policies, agents, circuits] = await Promise.all([
+  const [ready, policies, agents, circuits, brownout] = await Promise.all([
     client.ask<Mesh['ready']>('/readyz'),
     client.ask<Mesh['policies']>('/v1/policies'),
     client.ask<z.infer<typeof agentsAnswer>>('/v1/agents'),
     client.ask<z.infer<typeof circuitsAnswer>>('/v1/circuits'),
+    askBrownout(client),
   ]);
   const mesh: Mesh = {
     ready: ready.body,
     policies: policies.body,
     agents: agents.body.agents,
     circuits: circuits.body.circuits,
+    brownout,
   };
   const summary = summarise(mesh);
   noteStale(output, policies.stale);
@@ -98,7 +111,16 @@ async function showMesh(client: RestClient, output: Output): Promise<ExitCode> {
   return summary.refused.length > 0 ? exitCodes.no : exitCodes.ok;
 }
 
-function summarise({ ready, policies, agents, circuits }: Mesh) {
+async function askBrownout(client: RestClient): Promise<Mesh['brownout']> {
+  try {
+    return (await client.ask<z.infer<typeof brownoutAnswer>>('/v1/brownout')).body;
+  } catch (error) {
+    if (error instanceof MeshError && error.code === 'not_found') return undefined;
+    throw error;
+  }
+}
+
+function summarise({ ready, policies, agents, circuits, brownout }: Mesh) {
   return {
     mesh: ready.mesh,
     replica: ready.replica,
@@ -109,6 +131,7 @@ function summarise({ ready, policies, agents, circuits }: Mesh) {
     services: new Set(agents.map(({ service }) => service)).size,
     waiting: agents.filter(({ staleMs }) => staleMs > 0).map(({ agent, staleMs }) => ({ agent, staleMs })),
     refused: agents.flatMap(({ agent, refused }) => refused.map((fault) => ({ agent, ...fault }))),
+    ...(brownout && { brownout: shortOf(brownout) }),
     circuits: {
       total: circuits.length,
       troubled: circuits.flatMap(({ id, policy, agents: rows }) =>
@@ -127,6 +150,10 @@ function summarise({ ready, policies, agents, circuits }: Mesh) {
   };
 }
 
+function shortOf({ level, source, reason, ttlMs }: NonNullable<Mesh['brownout']>) {
+  return { level, source, reason, ttlMs };
+}
+
 type Summary = ReturnType<typeof summarise>;
 
 function renderMesh(summary: Summary, output: Output): string {
@@ -137,6 +164,8 @@ function renderMesh(summary: Summary, output: Output): string {
       `${count(summary.services, 'service')}, ${count(summary.agents, 'agent')}, ` +
       `store ${store.up ? paint('green', 'up') : `${paint('red', 'away')} (${store.reason})`}`,
   ];
+  if (summary.brownout && summary.brownout.level > 0)
+    parts.push(`brownout: ${levelLine(summary.brownout, output)}`);
   if (circuits.troubled.length === 0)
     parts.push(paint('green', `all of ${count(circuits.total, 'circuit')} closed`));
   else
@@ -147,7 +176,7 @@ function renderMesh(summary: Summary, output: Output): string {
           { title: 'circuit', value: ({ circuit }) => circuit },
           { title: 'at', value: ({ agent }) => agent },
           { title: 'by policy', value: ({ policy }) => policy },
-          { title: 'retry in', value: (row) => (row.retryAfterMs > 0 ? duration(row.retryAfterMs) : '-') },
+          { title: 'retry in', value: retryIn },
           { title: 'why', value: ({ reason }) => reason || '-' },
         ],
         circuits.troubled,

@@ -18,6 +18,7 @@ import type { Group, Member } from './group.js';
 import type { EndReason } from './metrics.js';
 import type { Outlet } from './outlet.js';
 import { RateLane } from './rate-lane.js';
+import { RateSharesFeed } from './rate-shares.js';
 import { Reports } from './reports.js';
 import { heartbeatMs, type Room, silentAfterMs, slowAfterMs } from './room.js';
 
@@ -49,6 +50,7 @@ export class ConnectedAgent implements Member {
   readonly #endpoints: EndpointFeed;
   readonly #brownout: BrownoutFeed;
   readonly #rates: RateLane;
+  readonly #shares: RateSharesFeed;
   /** The dataset of the last push; undefined: there was none. */
   #dataset: string | undefined;
   #left = false;
@@ -72,6 +74,8 @@ export class ConnectedAgent implements Member {
     this.#endpoints = new EndpointFeed(this.#group, room.fanOut.endpoints);
     this.#brownout = new BrownoutFeed(room.brownout, hello.protocol.minor);
     this.#rates = new RateLane(this, line.outlet, room);
+    this.#shares = new RateSharesFeed(room.rateShares, this.#group, hello.protocol.minor);
+    room.rateShares.came();
   }
 
   get callees(): ReadonlySet<string> {
@@ -107,6 +111,8 @@ export class ConnectedAgent implements Member {
   #work(now: number): number | undefined {
     if (this.#left || this.#verdict(now) || this.#line.outlet.blocked) return undefined;
     const { mirror } = this.#room;
+    // Before the policies that it is about.
+    this.#shares.write(this.#line.outlet);
     // A replica that has not seen the store yet knows nothing, which is not the same as knowing that there is nothing.
     const untilMs = mirror.dataset === '' ? undefined : this.#writeNews(now);
     this.#rates.write(now);
@@ -232,12 +238,13 @@ export class ConnectedAgent implements Member {
   }
 
   #use(callees: readonly string[]): void {
-    const { fanOut, learner, metrics, mirror } = this.#room;
+    const { fanOut, learner, metrics, mirror, rateShares } = this.#room;
     const { service } = this.hello;
-    fanOut.add(
+    const added = fanOut.add(
       service,
       callees.filter((callee) => serviceNamePattern.test(callee)),
     );
+    if (added.length > 0) rateShares.came();
     const stored = mirror.interests().get(service);
     learner.learn(
       service,

@@ -38,6 +38,11 @@ export class FanOut {
     ];
   }
 
+  /** Of the services that are connected here. */
+  groups(): Iterable<Group> {
+    return this.#groups.values();
+  }
+
   /** Takes a stream into the group of its service. */
   join(service: string, member: Member): Group {
     let group = this.#groups.get(service);

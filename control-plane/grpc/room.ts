@@ -13,6 +13,7 @@ import type { HealthWindow } from './health-window.js';
 import type { LatencyWindow } from './latency-window.js';
 import type { GrpcMetrics } from './metrics.js';
 import type { Pump } from './pump.js';
+import type { RateShares } from './rate-shares.js';
 import type { RosterEvents } from './roster-events.js';
 
 export interface Room {
@@ -30,6 +31,7 @@ export interface Room {
   readonly latencies: LatencyWindow;
   readonly events: RosterEvents;
   readonly rates: Rates;
+  readonly rateShares: RateShares;
   /** Undefined: agents are told of none. */
   readonly brownout: BrownoutBodies | undefined;
 }

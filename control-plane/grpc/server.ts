@@ -11,7 +11,7 @@ import type { Wire } from '../../proto/codec.js';
 import { loadWire } from '../../proto/load.js';
 import type { TlsMaterial } from '../auth/tls.js';
 import type { Brownout, Mirror, Roster } from '../ports.js';
-import { Rates } from '../rates/rates.js';
+import { Rates, type RatesOptions } from '../rates/rates.js';
 import { Learner } from '../registry/learner.js';
 import { Leases } from '../registry/leases.js';
 import type { Store } from '../store/store.js';
@@ -26,6 +26,7 @@ import { type Listener, listen } from './listener.js';
 import { type GrpcMetrics, noMetrics } from './metrics.js';
 import { Others } from './others.js';
 import { Pump } from './pump.js';
+import { RateShares } from './rate-shares.js';
 import type { Room } from './room.js';
 import { createRoster } from './roster.js';
 import { RosterEvents } from './roster-events.js';
@@ -104,6 +105,7 @@ export async function startGrpc(options: GrpcOptions): Promise<GrpcFace> {
   const stop = () => {
     for (const forget of stopForgetting) forget();
     streams.close();
+    room.rateShares.close();
     room.fanOut.close();
     room.pump.close();
     room.learner.close();
@@ -141,6 +143,10 @@ async function addReflection(server: Server, wire: Wire): Promise<void> {
 function createRoom(options: GrpcOptions, wire: Wire): Room {
   const { mesh, replica, mirror, store, clock, random, logger, metrics = noMetrics, brownout } = options;
   const pump = new Pump(clock);
+  const fanOut = new FanOut({ mirror, encode: wire.encode, pump });
+  const rateShares = new RateShares({ mirror, fanOut, pump, clock, encode: wire.encode });
+  const account = `${replica} ${random.hex(4)}`;
+  const sharers: RatesOptions['sharers'] = (limit) => rateShares.crowd.of(limit);
   return {
     mesh,
     replica,
@@ -149,19 +155,20 @@ function createRoom(options: GrpcOptions, wire: Wire): Room {
     logger,
     metrics,
     pump,
-    fanOut: new FanOut({ mirror, encode: wire.encode, pump }),
+    fanOut,
     leases: new Leases({ store, clock, random, logger }),
     learner: new Learner({ store, clock, logger }),
     health: new HealthWindow(),
     latencies: new LatencyWindow(mirror),
     events: new RosterEvents(logger),
-    rates: new Rates({ mirror, store, clock, logger, account: `${replica} ${random.hex(4)}`, metrics }),
+    rates: new Rates({ mirror, store, clock, logger, account, metrics, sharers }),
+    rateShares,
     brownout: brownout && new BrownoutBodies({ brownout, encode: wire.encode, clock }),
   };
 }
 
 function exchange({ store }: GrpcOptions, room: Room, streams: Streams): Others {
-  const { clock, logger, replica, health, latencies, events } = room;
+  const { clock, logger, replica, health, latencies, events, rateShares } = room;
   const view = (): ReplicaView => {
     const now = clock.now();
     const agents = [...streams.agents()];
@@ -174,6 +181,7 @@ function exchange({ store }: GrpcOptions, room: Room, streams: Streams): Others 
     };
   };
   const read = (views: readonly ReplicaView[]) => {
+    rateShares.read(views);
     for (const { agents } of views)
       for (const { row, boot } of agents) streams.replacedElsewhere(row.agent, boot);
   };

@@ -17,6 +17,12 @@ export const grantArrivesMs = 500;
 export const grantHoldMs = grantTtlMs + grantArrivesMs;
 /** An agent that has said nothing for so long doesn't use the limit. */
 const SILENT_MS = 3000;
+/** An agent that has said nothing for so long, with reports once a second, was asked for nothing since. */
+const CALM_MS = 2000;
+/** Calls don't come evenly: this much more than what was asked for is given, where it is there. */
+const HEADROOM = 1.25;
+/** Those that began to use the limit at the same moment have all been heard by then: they report once a second. */
+const GATHERING_MS = 1500;
 /** Agents that can't all be given a token take turns of so many intervals: the first goes into filling the bucket. */
 const TURN_INTERVALS = 4;
 /** Rates are quotients: so much is none. */
@@ -51,6 +57,8 @@ export class Holders<A extends { readonly blocked: boolean }> {
   /** Rates in the hands of agents that went, by the second in which they run out; as many entries as a grant holds seconds. */
   readonly #left = new Map<number, number>();
 
+  #firstAtMs = Number.NEGATIVE_INFINITY;
+
   get size(): number {
     return this.#byAgent.size;
   }
@@ -60,6 +68,17 @@ export class Holders<A extends { readonly blocked: boolean }> {
     let sum = 0;
     for (const { demand = 0 } of this.#byAgent.values()) sum += demand;
     return Math.round(sum * 1000) / 1000;
+  }
+
+  /**
+   * What it takes to give each as much as `even`, or what it is asked for where that is more. What is smoothed goes on for
+   * seconds after the last call, so only those count that have just said so.
+   */
+  wanted(even: number, now: number): number {
+    let sum = 0;
+    for (const { demand = 0, heardAtMs } of this.#byAgent.values())
+      sum += Math.max(even, now - heardAtMs < CALM_MS ? demand * HEADROOM : 0);
+    return sum;
   }
 
   agents(): Iterable<string> {
@@ -77,6 +96,7 @@ export class Holders<A extends { readonly blocked: boolean }> {
       known.heardAtMs = now;
       return;
     }
+    if (this.#byAgent.size === 0) this.#firstAtMs = now;
     // The process that is back on another stream has kept what it was granted, perhaps not the last of it.
     const last = known
       ? { rate: Math.max(known.last.rate, known.former.rate), atMs: known.last.atMs }
@@ -105,6 +125,11 @@ export class Holders<A extends { readonly blocked: boolean }> {
     holder.last = { rate, atMs: now };
   }
 
+  /** Nobody used the limit a moment ago, so there may be others that do by now and haven't said so. */
+  gathering(now: number): boolean {
+    return now - this.#firstAtMs < GATHERING_MS;
+  }
+
   /** Each second: what was asked since the last time counts by half, so that a report that comes a little late is no drop. */
   beat(now: number): readonly string[] {
     const silent: string[] = [];
@@ -128,8 +153,15 @@ export class Holders<A extends { readonly blocked: boolean }> {
     return sum;
   }
 
-  /** What each is granted of `share` (per second) from now on; nothing is said of those whose stream is blocked. */
-  allot(share: number, { intervalMs }: Measure, now: number): Allotment<A>[] {
+  /**
+   * What each is granted of `share` (per second) from now on: by what it is asked for, or as much as any other. Nothing is said
+   * of those whose stream is blocked.
+   */
+  allot(
+    { share, evenly }: { readonly share: number; readonly evenly: boolean },
+    { intervalMs }: Measure,
+    now: number,
+  ): Allotment<A>[] {
     const perInterval = (perSecond: number) => (perSecond * intervalMs) / 1000;
     const open = new Map([...this.#byAgent].filter(([, { asker }]) => !asker.blocked));
     let before = 0;
@@ -137,7 +169,7 @@ export class Holders<A extends { readonly blocked: boolean }> {
     const elsewhere = Math.max(0, this.exposure(now) - before);
     const tokens = Math.floor(perInterval(share) + PRECISION);
     const demands = new Map<string, number>();
-    for (const [agent, { demand = 0 }] of open) demands.set(agent, perInterval(demand));
+    for (const [agent, { demand = 0 }] of open) demands.set(agent, evenly ? 0 : perInterval(demand));
     const parts = splitGrants(tokens, demands, Math.floor(now / (intervalMs * TURN_INTERVALS)));
     const allotments = Array.from(open, ([agent, holder]) => ({ holder, tokens: parts.get(agent) ?? 0 }));
 

@@ -14,9 +14,9 @@ import type { Mirror } from '../ports.js';
 import type { Store } from '../store/store.js';
 import type { Logger } from '../telemetry/logger.js';
 import { type Accounts, decodeAccounts, encodeAccounts } from './accounts.js';
-import { type Asker, Book, type Use } from './book.js';
+import { type Asker, Book, type Entry, type Use } from './book.js';
 import { grantArrivesMs, grantHoldMs, grantTtlMs, type Holder, type Holders } from './holders.js';
-import { measureOf, tokensPerSecond } from './limit.js';
+import { type ClusterLimit, measureOf, tokensPerSecond } from './limit.js';
 import type { Account } from './share.js';
 
 export interface RatesMetrics {
@@ -34,6 +34,8 @@ export interface RatesOptions {
   /** Of this process: what a former one of the same replica has claimed stays claimed until it has run out. */
   readonly account: string;
   readonly metrics: RatesMetrics;
+  /** Agents that could use a limit, in the whole mesh; absent: nobody but those that do. */
+  readonly sharers?: (limit: ClusterLimit) => number;
 }
 
 const BEAT_MS = 1000;
@@ -44,6 +46,8 @@ const ACCOUNT_TTL_MS = FROZEN_MS + grantHoldMs + BEAT_MS;
 /** What is the same as before is written again in time before it runs out. */
 const REPEAT_MS = 1900;
 const CLOSE_MS = 1000;
+/** Rates are quotients. */
+const PRECISION = 1e-9;
 
 interface Granted {
   readonly grant: RateGrant;
@@ -182,14 +186,16 @@ export class Rates {
     const away = now - this.#settledAtMs > FROZEN_MS;
     const grants = new Map<string, Granted[]>();
     let granted = 0;
-    for (const { id, holders, share, limit, agents } of this.#book.entries.values()) {
+    for (const entry of this.#book.entries.values()) {
+      const { id, holders, share, limit, agents } = entry;
       if (away) share.lose();
       // Nothing of the limit is ours yet, or any more: an even part of it is better than nothing.
       if (share.used === 0) continue;
       const measure = measureOf(limit.spec, agents);
-      for (const { holder, tokens } of holders.allot(share.used, measure, now)) {
+      const users = Math.max(agents, holders.size);
+      for (const { holder, tokens } of holders.allot(this.#part(entry, users, now), measure, now)) {
         const rate = (tokens * 1000) / measure.intervalMs;
-        const grant = { id, tokens, intervalMs: measure.intervalMs, agents: Math.max(agents, holders.size) };
+        const grant = { id, tokens, intervalMs: measure.intervalMs, agents: users };
         const { agent } = holder.asker.hello;
         const list = grants.get(agent) ?? [];
         list.push({ grant, holder, holders, rate });
@@ -199,6 +205,20 @@ export class Rates {
     }
     for (const [agent, use] of this.#book.uses) this.#offer(use, grants.get(agent) ?? [], now);
     this.#options.metrics.rates(this.#book.entries.size, granted);
+  }
+
+  /**
+   * The even parts of those who could use a limit and don't are theirs until somebody asks for more than his own: they would be
+   * given twice. Nobody gets more while users are still coming forward.
+   */
+  #part({ holders, share, limit }: Entry, users: number, now: number): { share: number; evenly: boolean } {
+    const sharers = Math.max(users, this.#options.sharers?.(limit) ?? users);
+    if (sharers === users) return { share: share.used, evenly: false };
+    // Of the users, those here.
+    const even = share.used * (users / sharers);
+    const wanted = holders.gathering(now) ? 0 : holders.wanted(even / holders.size, now);
+    const evenly = wanted <= even * (1 + PRECISION);
+    return { share: evenly ? even : Math.min(share.used, wanted), evenly };
   }
 
   #offer(use: Use, list: readonly Granted[], now: number): void {

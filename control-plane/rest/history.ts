@@ -26,9 +26,16 @@ const entry = z.object({
   deleted: z.boolean().describe('true: this revision is the deletion'),
 });
 
+const listed = entry.extend({
+  sameAs: z
+    .int()
+    .optional()
+    .describe('of a rollback: the newest revision before it that says the same, if it is on this page'),
+});
+
 export const revisionsAnswer = z.object({
   policy: z.string(),
-  revisions: z.array(entry).describe('newest first'),
+  revisions: z.array(listed).describe('newest first'),
   next: z.int().nullable().describe('give it as `before` for the next page; null: this was the last'),
 });
 
@@ -67,7 +74,7 @@ export function historyRoutes(app: App, context: RestContext): void {
         throw new MeshError('not_found', `there never was a policy ${name}`);
       return answer(request, reply, {
         policy: name,
-        revisions: entries.map(describe),
+        revisions: entries.map((row, at) => ({ ...describe(row), ...wentBack(row, entries.slice(at + 1)) })),
         next: entries.length < limit ? null : (entries.at(-1)?.revision ?? null),
       });
     },
@@ -145,6 +152,12 @@ function stillValid(document: string, what: string): Policy {
   const result = parseDocument(document);
   if (result.ok) return result.policy;
   throw new MeshError('invalid_policy', `${what} is not valid any more`, { issues: result.issues });
+}
+
+/** A rollback keeps no note of where it went back to; its document tells. */
+function wentBack({ action, document }: HistoryEntry, before: readonly HistoryEntry[]): { sameAs?: number } {
+  const found = action === 'rollback' && before.find((row) => row.document === document);
+  return found ? { sameAs: found.revision } : {};
 }
 
 function describe({ name, revision, author, action, at, document }: HistoryEntry): z.infer<typeof entry> {

@@ -70,7 +70,7 @@ const problemTitles: Record<number, string> = {
   412: 'The policy has another revision',
   413: 'The body is larger than 1 MiB',
   415: 'The content type is not understood',
-  422: 'The policy is not valid',
+  422: 'The document is not valid',
   500: 'Something is wrong in the control plane',
   503: 'The store does not answer; see Retry-After',
 };

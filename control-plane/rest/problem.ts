@@ -23,7 +23,7 @@ export interface Problem {
 export const problemType = 'application/problem+json; charset=utf-8';
 
 const statuses: Record<ControlCode, { readonly status: number; readonly title: string }> = {
-  invalid_policy: { status: 422, title: 'The policy is not valid' },
+  invalid_policy: { status: 422, title: 'The document is not valid' },
   invalid_request: { status: 400, title: 'The request is not valid' },
   invalid_configuration: { status: 500, title: 'The control plane is not configured right' },
   not_found: { status: 404, title: 'There is no such thing' },

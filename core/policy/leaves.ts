@@ -115,11 +115,18 @@ export type Fields = Readonly<Record<string, unknown>>;
 /** Tells a fault at this path below the object, and what would be right. */
 export type Fault = (path: readonly PropertyKey[], message: string) => void;
 
-/** Fields that are right in themselves and impossible together. Runs also when others are wrong, so that one answer names all. */
-export function sense(check: (fields: Fields, fault: Fault) => void) {
+/**
+ * Fields that are right in themselves and impossible together. Runs also when others are wrong, so that one answer names all.
+ * `strange`: there are fields that nobody knows, which was told; they aren't among these.
+ */
+export function sense(check: (fields: Fields, fault: Fault, strange: boolean) => void) {
   return z.superRefine(
     (value: unknown, ctx) => {
-      check(value as Fields, (path, message) => ctx.addIssue({ code: 'custom', path: [...path], message }));
+      const fault: Fault = (path, message) => ctx.addIssue({ code: 'custom', path: [...path], message });
+      const strange = ctx.issues.some(
+        ({ code, path = [] }) => code === 'unrecognized_keys' && path.length === 0,
+      );
+      check(value as Fields, fault, strange);
     },
     { when: ({ value }) => isRecord(value) },
   );

@@ -27,6 +27,10 @@ export const methodPattern =
 export const exactMethodPattern =
   /^(?=.{3,256}$)[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*\/[A-Za-z_][A-Za-z0-9_]*$/;
 
+/** Functions of the application that a policy falls back to. */
+export const handlerNamePattern = /^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/;
+export const handlerNameRight = 'up to 128 letters, digits and _ . - that begin with a letter or _';
+
 /** Keys that would reach into an object's prototype. */
 export const hostileKeys: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
@@ -50,12 +54,16 @@ export const statusNames = [
   'UNAUTHENTICATED',
 ] as const;
 
-/** The known name that is nearest to what was written, if it is near enough to be what was meant. */
-export function nearest(written: string, known: readonly string[]): string | undefined {
+/** The known name that is nearest to what was written, if it is near enough to be what was meant. `editsMax`: nearer still. */
+export function nearest(
+  written: string,
+  known: readonly string[],
+  editsMax = Number.POSITIVE_INFINITY,
+): string | undefined {
   if (written.length > 40) return undefined;
   const lower = written.toLowerCase();
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(written.length / 3)) + 1;
+  let bestDistance = Math.min(editsMax, Math.max(1, Math.floor(written.length / 3))) + 1;
   for (const name of known) {
     const away = distance(lower, name.toLowerCase());
     if (away < bestDistance) {

@@ -10,6 +10,7 @@ import { capabilities } from './capabilities.js';
 import { conflicts } from './conflicts.js';
 import { merge } from './match.js';
 import { type Effective, type Policy, type PolicyRevision, type SectionName, sectionNames } from './model.js';
+import { SELF } from './names.js';
 import { isRecord, pathOf } from './plain.js';
 import { unmet } from './requirements.js';
 import { breaches, factsOf } from './rules.js';
@@ -32,9 +33,18 @@ export interface NotesQuery {
   readonly able: ReadonlySet<string> | undefined;
 }
 
-/** Sections that are enforced for calls into the service itself, as far as these are. */
+/** Sections that are enforced for calls into the service itself. */
+const inbound: readonly SectionName[] = ['bulkhead', 'rateLimit'];
+
+/** Of these, what is enforced for calls into the service itself. */
 export function inboundOf({ bulkhead, rateLimit }: Effective): Effective {
   return { ...(bulkhead && { bulkhead }), ...(rateLimit && { rateLimit }) };
+}
+
+/** Sections of a policy for `self` alone that do nothing there. */
+export function idleInbound({ match, mode, spec }: Policy): SectionName[] {
+  if (match.to !== SELF || mode === 'off') return [];
+  return sectionNames.filter((section) => spec[section] && !inbound.includes(section));
 }
 
 export function* notesOf({ matching, held, enforced, able }: NotesQuery): IterableIterator<Note> {

@@ -21,7 +21,13 @@ import {
   suggestion,
   whole,
 } from './leaves.js';
-import { exactMethodPattern, serviceNamePattern, statusNames } from './names.js';
+import {
+  exactMethodPattern,
+  handlerNamePattern,
+  handlerNameRight,
+  serviceNamePattern,
+  statusNames,
+} from './names.js';
 import { isRecord } from './plain.js';
 import { formatDuration } from './units.js';
 
@@ -112,10 +118,7 @@ export function fallback() {
       })
         .exactOptional()
         .describe('Another service or method.'),
-      handler: name(
-        /^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/,
-        'the name of a function that the application has registered',
-      )
+      handler: name(handlerNamePattern, `the name of a function: ${handlerNameRight}`)
         .exactOptional()
         .describe('A function of the application, by name.'),
       error: record({
@@ -147,9 +150,10 @@ function endsLast(chain: readonly unknown[], fault: Fault): void {
   }
 }
 
-function oneKind(entry: Fields, fault: Fault): void {
+function oneKind(entry: Fields, fault: Fault, strange: boolean): void {
   const kinds = Object.keys(entry);
-  if (kinds.length === 1) return;
+  // Whatever stands there in place of a kind has been named.
+  if (kinds.length === 1 || (kinds.length === 0 && strange)) return;
   const got = kinds.length === 0 ? 'none' : kinds.join(', ');
   fault([], `must have exactly one of ${fallbackKinds.join(', ')}; got ${got}`);
 }

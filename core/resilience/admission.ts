@@ -49,7 +49,7 @@ export class Admission implements Gate {
     const { calls, failed } = this.#window;
     const seen = `${percent((calls - failed) / Math.max(1, calls))} of ${calls} calls succeeded`;
     const text = `${seen}, fewer than ${percent(this.#spec.successRate)}, so some are held back; slow down`;
-    return { code: 'overloaded', text };
+    return { code: 'overloaded', text, section: 'admission' };
   }
 
   /** What was counted stays, unless the window's length changed. */

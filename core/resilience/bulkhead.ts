@@ -24,6 +24,8 @@ const TIMEOUT_MS = 5_000;
 /** A failure that used up this part of its time was a timeout; timers and deadlines on the wire are no more exact. */
 const TIMED_OUT = 0.95;
 
+/** Of its refusals. */
+const section = 'bulkhead';
 /** Never admits by the short way. */
 const NOBODY = -1;
 
@@ -117,9 +119,10 @@ export class Bulkhead implements Gate {
     const rest = this.#inUse < this.#limit ? ', the rest kept for other criticalities,' : '';
     if (this.#adaptive) {
       const text = `${slots}${rest} and ${line}; the limit is what the callee bears at present, slow down`;
-      return { code: 'overloaded', text };
+      return { code: 'overloaded', text, section };
     }
-    return { code: 'bulkhead_full', text: `${slots}${rest} and ${line}; slow down or raise maxConcurrent` };
+    const text = `${slots}${rest} and ${line}; slow down or raise maxConcurrent`;
+    return { code: 'bulkhead_full', text, section };
   }
 
   /** Why a waiter was displaced. */
@@ -128,6 +131,7 @@ export class Bulkhead implements Gate {
     return {
       code: 'overloaded',
       text: `a more critical call took its place in line, ${line}; slow down or raise maxQueue`,
+      section,
     };
   }
 

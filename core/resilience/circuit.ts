@@ -182,8 +182,8 @@ export class Circuit implements Gate {
   refusal(now: number): Refusal {
     const retryAfterMs = this.retryAfterMs(now);
     if (!Number.isFinite(retryAfterMs))
-      return { code: 'circuit_open', text: 'forced open until it is released' };
-    return { code: 'circuit_open', text: `retry in ${retryAfterMs} ms`, retryAfterMs };
+      return { code: 'circuit_open', text: 'forced open until it is released', section: 'circuit' };
+    return { code: 'circuit_open', text: `retry in ${retryAfterMs} ms`, retryAfterMs, section: 'circuit' };
   }
 
   /**

@@ -49,4 +49,6 @@ export interface Refusal {
   readonly text: string;
   /** Milliseconds from `now`; absent: nobody knows. */
   readonly retryAfterMs?: number;
+  /** Of the policy, which refused; absent: none did. Two of them say `overloaded`. */
+  readonly section?: 'rateLimit' | 'admission' | 'bulkhead' | 'circuit';
 }

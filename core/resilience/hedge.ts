@@ -50,6 +50,7 @@ export class HedgePlan {
   /** The first attempt runs from the beginning. */
   #running = 1;
   #nextAt: number;
+  #afterFailure = false;
   /** A callee asked for quiet until then. */
   #quietUntil = Number.NEGATIVE_INFINITY;
 
@@ -64,6 +65,11 @@ export class HedgePlan {
   /** When to call `start` again; Infinity: no more copies. May be now or past. */
   get nextAt(): number {
     return this.#left > 0 ? this.#nextAt : Number.POSITIVE_INFINITY;
+  }
+
+  /** Why the next copy is sent: what runs takes long, or one of the attempts failed. To be read before `start`. */
+  get why(): 'slow' | 'failed' {
+    return this.#afterFailure ? 'failed' : 'slow';
   }
 
   /** Attempts under way, the first included. */
@@ -84,6 +90,7 @@ export class HedgePlan {
     if (now < this.nextAt) return 'not-due';
     this.#left--;
     this.#nextAt = now + this.#delayMs;
+    this.#afterFailure = false;
     const refusal = refusalOf(conditions, budget);
     if (refusal === undefined) {
       this.#running++;
@@ -110,6 +117,7 @@ export class HedgePlan {
       if (pushback.kind === 'wait') this.#quietUntil = Math.max(this.#quietUntil, now + pushback.ms);
       // At once, or when the quiet that was asked for is over; later copies follow at the usual pause.
       this.#nextAt = Math.max(now, this.#quietUntil);
+      this.#afterFailure = true;
     }
     return this.over ? 'over' : 'wait';
   }

@@ -1,11 +1,14 @@
 /**
  * At most so many attempts per interval: a token bucket, filled up lazily from the time that is handed in, never by a timer.
- * It starts full. Time is counted in whole microseconds and a token's parts in whole units, so that nothing drifts however
- * many small steps a second is made of; a clock that stands still or jumps back fills nothing.
+ * Time is counted in whole microseconds and a token's parts in whole units, so that nothing drifts however many small steps a
+ * second is made of; a clock that stands still or jumps back fills nothing.
  *
  * With `scope: cluster` the control plane grants this agent whole tokens for each interval. While a grant holds, the bucket
  * fills by it and holds no more than one interval's worth; without one (new, or disconnected for longer than the grant's
  * time) the agent takes its even part of the limit. Deciding never asks anybody.
+ *
+ * A local bucket starts full. One of a cluster starts with one token, as of when the agent learnt of its share: full buckets of
+ * all who come would be many times the limit, and who has been there for a second finds its share saved up all the same.
  */
 import type { RateLimitSpec } from '../policy/model.js';
 import { formatDuration } from '../policy/units.js';
@@ -13,6 +16,14 @@ import { ADMITTED, type Gate, REFUSED, type Refusal, type Verdict } from './gate
 
 const TICKS_PER_MS = 1_000;
 const GRANT_INTERVAL_MS = 1_000;
+/** Who asked for nothing in so long before its grant ran out lost it by that, and nobody is away. */
+const SILENT_TICKS = 3_000 * TICKS_PER_MS;
+
+/** How many agents could use a limit, and since when this one knows of its share. */
+export interface Sharers {
+  readonly agents: number;
+  readonly sinceMs: number;
+}
 
 interface Grant {
   readonly tokens: number;
@@ -43,14 +54,25 @@ export class RateLimiter implements Gate {
   /** As of when `#tokens` and `#part` are, in ticks. */
   #at: number;
   #grant: Grant | undefined;
-  #knownAgents = 1;
+  /** That could use the limit. */
+  #sharers: number;
+  /** That the limit is divided by without a grant: who could use it, or who did when a grant was cut off. */
+  #agents: number;
   #demand = 0;
+  #askedAt: number;
+  /** Nothing had been asked for in so long, under this grant, that the control plane may have taken it for unused. */
+  #paused = false;
 
-  constructor(spec: RateLimitSpec, now: number) {
+  /** A limit of the mesh that nobody has said anything of is this agent's alone. */
+  constructor(spec: RateLimitSpec, now: number, sharers: Sharers = { agents: 1, sinceMs: now }) {
     this.#spec = spec;
-    this.#flow = flowOf(spec, undefined, this.#knownAgents);
-    this.#tokens = this.#flow.capacity;
-    this.#at = Math.floor(now * TICKS_PER_MS);
+    this.#sharers = sharers.agents;
+    this.#agents = sharers.agents;
+    this.#flow = flowOf(spec, undefined, sharers.agents);
+    const local = spec.scope === 'local';
+    this.#tokens = local ? this.#flow.capacity : 1;
+    this.#askedAt = Math.floor(now * TICKS_PER_MS);
+    this.#at = Math.floor((local ? now : Math.min(now, sharers.sinceMs)) * TICKS_PER_MS);
   }
 
   get scope(): 'local' | 'cluster' {
@@ -60,6 +82,8 @@ export class RateLimiter implements Gate {
   admit(_row: number, now: number): Verdict {
     this.#demand++;
     this.#fill(now);
+    if (this.#at - this.#askedAt >= SILENT_TICKS) this.#paused = true;
+    this.#askedAt = this.#at;
     if (this.#tokens === 0) return REFUSED;
     this.#tokens--;
     return ADMITTED;
@@ -82,7 +106,7 @@ export class RateLimiter implements Gate {
       ? ` in the mesh, ${grant.tokens} per ${formatDuration(grant.intervalMs)} of them here`
       : '';
     const text = `at most ${rate} calls per ${formatDuration(perMs)}${here}; retry in ${retryAfterMs} ms`;
-    return { code: 'rate_limited', text, retryAfterMs };
+    return { code: 'rate_limited', text, retryAfterMs, section: 'rateLimit' };
   }
 
   /** Keeps the level, as far as the new bucket can hold it. */
@@ -93,20 +117,26 @@ export class RateLimiter implements Gate {
     this.#reshape();
   }
 
-  /** Whole tokens for each interval from now on, for `ttlMs` unless the next grant comes before. Local limits take none. */
-  grant(tokens: number, intervalMs: number, ttlMs: number, now: number): void {
+  /**
+   * Whole tokens for each interval from now on, for `ttlMs` unless the next grant comes before. `users`: agents among whom the
+   * limit is divided. Local limits take none.
+   */
+  grant(tokens: number, intervalMs: number, ttlMs: number, users: number, now: number): void {
     if (this.#spec.scope === 'local') return;
     this.#fill(now);
     const endsAt = Math.floor((now + ttlMs) * TICKS_PER_MS);
     this.#grant = { tokens: Math.max(0, Math.floor(tokens)), intervalMs, endsAt };
+    this.#agents = users;
+    this.#paused = false;
     this.#reshape();
   }
 
-  /** How many agents share the limit, for the time without a grant. */
-  setKnownAgents(count: number, now: number): void {
-    if (count === this.#knownAgents) return;
+  /** How many agents could use the limit, for the time without a grant; infinitely many: unknown, a token each interval. */
+  share(agents: number, now: number): void {
     this.#fill(now);
-    this.#knownAgents = count;
+    this.#sharers = agents;
+    if (this.#grant || agents === this.#agents) return;
+    this.#agents = agents;
     this.#reshape();
   }
 
@@ -123,6 +153,9 @@ export class RateLimiter implements Gate {
     if (grant && at >= grant.endsAt) {
       this.#run(grant.endsAt);
       this.#grant = undefined;
+      // One that was in use is missing since the control plane is away, and so it is for the others who used the limit.
+      const unused = this.#paused || grant.endsAt - this.#askedAt >= SILENT_TICKS;
+      if (unused) this.#agents = Math.max(this.#agents, this.#sharers);
       this.#reshape();
     }
     this.#run(at);
@@ -147,7 +180,7 @@ export class RateLimiter implements Gate {
 
   #reshape(): void {
     const before = this.#flow;
-    const flow = flowOf(this.#spec, this.#grant, this.#knownAgents);
+    const flow = flowOf(this.#spec, this.#grant, this.#agents);
     this.#flow = flow;
     if (this.#tokens >= flow.capacity) {
       this.#tokens = flow.capacity;
@@ -171,12 +204,12 @@ export class RateLimiter implements Gate {
   }
 }
 
-function flowOf(spec: RateLimitSpec, grant: Grant | undefined, knownAgents: number): Flow {
+function flowOf(spec: RateLimitSpec, grant: Grant | undefined, known: number): Flow {
   const { rate, perMs, burst } = spec;
   if (spec.scope === 'local') return flow(rate, perMs, burst);
   // All agents together never exceed the limit by more than one interval's grants, so none may save up more than its own.
   if (grant) return flow(grant.tokens, grant.intervalMs, Math.min(burst, grant.tokens));
-  const agents = Math.max(1, Math.floor(knownAgents));
+  const agents = Math.max(1, Math.floor(known));
   const intervalMs = grantIntervalMs(spec);
   const share = Math.floor((rate * intervalMs) / (perMs * agents));
   return share < 1 ? flow(1, intervalMs, 1) : flow(rate, perMs * agents, Math.min(burst, share));

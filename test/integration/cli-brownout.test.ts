@@ -1,4 +1,7 @@
 /** `switchgear brownout`: the look, the level, single features, and what is wrong before anything is asked. */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import { type Ran, runCli } from '../support/cli.js';
 import { type Running, startRest } from '../support/rest.js';
@@ -26,6 +29,35 @@ describe('switchgear brownout', () => {
     expect(await present()).to.include({ level: 2, reason: 'payments is slow', revision: 1 });
     expect((await cli('1', '--reason', 'less')).stdout).to.include('level 1 by an operator, until somebody');
     expect((await cli('0')).stdout).to.match(/^changed: level 0: everything runs/);
+  });
+
+  it('shows in switchgear status, where somebody looks first', async () => {
+    const status = async (...argv: string[]) =>
+      (await runCli(['status', ...argv, '--server', sg.url])).stdout;
+    expect(await status()).not.to.include('brownout');
+    expect(JSON.parse(await status('--json')).brownout).to.include({ level: 0, source: 'none' });
+    await cli('3', '--reason', 'payments is slow', '--ttl', '10m');
+    expect(await status()).to.include(
+      'brownout: level 3 by an operator, for 10 min more: payments is slow\n',
+    );
+    expect(JSON.parse(await status('--json')).brownout).to.include({ level: 3, reason: 'payments is slow' });
+  });
+
+  it('is nothing to switchgear status where the control plane knows none yet', async () => {
+    const older = createServer(async ({ url = '' }, response) => {
+      const answer = await fetch(`${sg.url}${url.replace('brownout', 'unknown')}`);
+      response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' });
+      response.end(await answer.text());
+    }).listen(0, '127.0.0.1');
+    try {
+      await once(older, 'listening');
+      const server = `http://127.0.0.1:${(older.address() as AddressInfo).port}`;
+      const { code, stdout, stderr } = await runCli(['status', '--json', '--server', server]);
+      expect(code, stderr).to.equal(0);
+      expect(JSON.parse(stdout)).to.include({ policies: 0 }).and.not.to.have.property('brownout');
+    } finally {
+      older.close();
+    }
   });
 
   it('changes single features and leaves the others', async () => {

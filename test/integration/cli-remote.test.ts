@@ -217,6 +217,9 @@ describe('the command line with a control plane', () => {
         'apply',
         'apply',
       ]);
+      expect((await cli('history', 'inventory-default')).stdout).to.match(
+        / 3 .* rollback \(as it was at 1\) /,
+      );
       const then = await cli('history', 'inventory-default', '2');
       expect(then.stdout).to.include('# revision 2: apply by anonymous');
       expect(parse(then.stdout).spec.circuit.failureRate).to.equal('60%');
@@ -260,7 +263,9 @@ describe('the command line with a control plane', () => {
       ['get', 'policies', 'none'],
       ['get', 'services', 'none'],
       ['get', 'agents', 'none/none'],
+      ['get', 'agents', 'none'],
       ['get', 'circuits', 'none|none'],
+      ['get', 'circuits', 'none'],
       ['status', 'none'],
       ['history', 'none'],
       ['rollback', 'none', '--to', '1'],
@@ -295,6 +300,7 @@ describe('the command line with a control plane', () => {
 
     it('shows services, agents and instances', async () => {
       expect((await cli('get', 'agents')).stdout).to.match(/checkout\/a1 +1\.4\.2/);
+      expect((await cli('get', 'agents', 'checkout')).stdout).to.match(/checkout\/a1 +1\.4\.2/);
       expect((await cli('get', 'agents', 'checkout/a1')).stdout).to.include('capabilities');
       expect((await cli('get', 'services')).stdout).to.match(/checkout +1 /);
       expect((await cli('get', 'services', 'checkout')).stdout).to.match(
@@ -342,6 +348,13 @@ describe('the command line with a control plane', () => {
       expect((await cli('get', 'circuits', 'inventory|inventory-default')).stdout).to.match(
         /open +checkout\/a1/,
       );
+      expect((await cli('get', 'circuits', 'inventory')).stdout).to.match(
+        /open +inventory\|inventory-default +checkout\/a1/,
+      );
+      const mine = await json('get', 'circuits', 'inventory');
+      expect(mine.value.circuits.map(({ id }: { id: string }) => id)).to.deep.equal([
+        'inventory|inventory-default',
+      ]);
       const { value } = await json('status');
       expect(value.circuits.troubled[0]).to.include({ state: 'open', policy: 'inventory-default@1' });
     });

@@ -125,7 +125,7 @@ describe('the command line and agents of several releases', () => {
   });
 
   it('explain says which sections do nothing for calls into a service', async () => {
-    await cli('apply', '-f', file(everything.replace('to: inventory', 'to: self')));
+    await cli('apply', '-f', file(everything.replace('to: inventory', 'to: self, from: web')));
     expect((await cli('explain', 'self', '--from', 'web')).stdout).to.include(
       'note timeout, idempotent, retry, hedge, circuit, admission, outlier, classify, fallback of inventory-default@1 do nothing for calls into the service itself',
     );

@@ -2,38 +2,15 @@
  * What `fetch` does beyond its first attempt: retries at other instances, and what is answered when all have failed.
  */
 import { expect } from 'chai';
-import {
-  endpoints,
-  type HttpBench,
-  type HttpCallee,
-  httpBench,
-  startHttpCallee,
-} from '../support/http-callee.js';
+import { endpoints, type HttpBench, startHttpCallee } from '../support/http-callee.js';
+import { BIG, httpTests } from '../support/http-tests.js';
 import { bulkheadSpec, circuitSpec, effectiveOf } from '../support/specs.js';
 import { rejectionOf } from '../support/targets.js';
 import { until } from '../support/until.js';
 
-const BIG = Buffer.alloc(4 * 1024 * 1024, 'x');
-
 describe('fetch beyond its first attempt', () => {
-  let callee: HttpCallee;
-  let made: HttpBench | undefined;
+  const { callee, use, idle } = httpTests();
 
-  beforeEach(async () => {
-    callee = await startHttpCallee();
-  });
-  afterEach(async () => {
-    await made?.end();
-    made = undefined;
-    await callee.stop();
-  });
-
-  const use = (sections: Parameters<typeof effectiveOf>[0] = {}, addresses = [callee.address]) => {
-    made = httpBench(effectiveOf(sections), addresses);
-    return made;
-  };
-  const idle = (bench: HttpBench) =>
-    until(() => bench.targets.permitsOut === 0, { what: 'the end of every permit' });
   const retry = (changes = {}) => ({
     attempts: 3,
     on: ['UNAVAILABLE'],
@@ -89,6 +66,97 @@ describe('fetch beyond its first attempt', () => {
     expect(await response.text()).to.equal('down');
     expect(callee.requests).to.have.length(3);
     await idle(bench);
+  });
+
+  it('resolves to the failed status, whole, where a further attempt is turned away', async () => {
+    const rateLimit = { rate: 1, perMs: 60_000, burst: 1, scope: 'local', by: 'service' } as const;
+    for (const gate of [{ circuit: circuitSpec({ minimumCalls: 1 }) }, { rateLimit }])
+      for (const body of ['down', BIG]) {
+        callee.answer = (_request, response) => void response.writeHead(503).end(body);
+        const bench = use({ retry: retry(), idempotent: true, bulkhead: bulkheadSpec(1), ...gate });
+        const response = await passing(bench, bench.client.fetch('payments', '/'));
+        expect(response.status).to.equal(503);
+        expect((await response.arrayBuffer()).byteLength).to.equal(body.length);
+        await idle(bench);
+        await bench.end();
+      }
+    expect(callee.requests).to.have.length(4);
+  });
+
+  it('tries again though a long body of the failed status holds the connection', async () => {
+    const [long, short] = [BIG, 'hello'];
+    callee.answer = (_request, response) => {
+      const first = callee.requests.length === 1;
+      response.writeHead(first ? 503 : 200).end(first ? long : short);
+    };
+    const bench = use({ retry: retry(), idempotent: true, bulkhead: bulkheadSpec(1) });
+    const response = await passing(bench, bench.client.fetch('payments', '/'));
+    expect([response.status, await response.text()]).to.deep.equal([200, short]);
+    await idle(bench);
+  });
+
+  it('resolves to the failed status where the mesh closes in the pause', async () => {
+    callee.answer = (_request, response) => void response.writeHead(503).end('down');
+    const pause = { backoff: { baseMs: 10_000, maxMs: 10_000 } };
+    const bench = use({ retry: retry(pause), idempotent: true });
+    const promise = bench.client.fetch('payments', '/');
+    await until(() => bench.targets.get('payments').tally.retries === 1, { what: 'the pause' });
+    bench.targets.close();
+    const response = await promise;
+    expect([response.status, await response.text()]).to.deep.equal([503, 'down']);
+  });
+
+  it('says in a degraded answer which status that stands in for', async () => {
+    callee.answer = (_request, response) => void response.writeHead(504).end();
+    const bench = use({ fallback: [{ kind: 'handler', name: 'last' }] });
+    let error: unknown;
+    bench.targets.handlers.set('last', (call) => {
+      error = call.error;
+      return { rate: 1 };
+    });
+    const response = await bench.client.fetch('payments', '/');
+    expect(response.headers.get('switchgear-degraded')).to.equal('handler; DEADLINE_EXCEEDED');
+    expect(error).to.include({ name: 'Error', code: 'DEADLINE_EXCEEDED', message: 'payments answered 504' });
+  });
+
+  it('calls another service off when its time is over, the caller leaves or the mesh closes', async () => {
+    callee.answer = (_request, response) => void response.writeHead(503).end();
+    const other = await startHttpCallee(() => undefined);
+    for (const how of ['expires', 'leaves', 'closes']) {
+      const bench = use();
+      const to = 'payments-copy';
+      bench.policies = (name) =>
+        name === 'payments' ? effectiveOf({ timeout: 100, fallback: [{ kind: 'target', to }] }) : {};
+      bench.targets.refresh();
+      bench.tell(to, endpoints([other.address]));
+      const controller = new AbortController();
+      const calls = Array.from({ length: 10 }, () =>
+        bench.client.fetch('payments', '/', { signal: controller.signal }).catch((error: unknown) => error),
+      );
+      await until(() => other.bodies.length === 10, { what: 'ten calls elsewhere' });
+      if (how === 'expires') bench.clock.advance(100);
+      if (how === 'leaves') controller.abort('left');
+      if (how === 'closes') bench.targets.close();
+      for (const came of await Promise.all(calls))
+        if (how === 'leaves') expect(came).to.equal('left');
+        else expect(came).to.have.property('status', 503);
+      await until(() => other.sockets.size === 0, { what: `the end of the calls elsewhere: ${how}` });
+      expect(bench.targets.get('payments').surround?.slots?.inUse).to.equal(0);
+      await idle(bench);
+      other.bodies.length = 0;
+      await bench.end();
+    }
+    await other.stop();
+  });
+
+  it('refuses a fallback that is no function before anything is sent', async () => {
+    const bench = use();
+    const init = { fallback: 'cache' as never };
+    expect(await rejectionOf(bench.client.fetch('payments', '/', init))).to.have.property(
+      'message',
+      '[invalid_configuration] fetch: fallback must be a function',
+    );
+    expect(callee.requests).to.deep.equal([]);
   });
 
   it('tries nothing again that may have been executed, unless the policy says that it may be', async () => {

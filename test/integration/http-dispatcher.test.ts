@@ -4,38 +4,19 @@
  */
 import { expect } from 'chai';
 import { type Dispatcher, request, fetch as undiciFetch } from 'undici';
-import {
-  endpoints,
-  type HttpBench,
-  type HttpCallee,
-  httpBench,
-  startHttpCallee,
-} from '../support/http-callee.js';
+import { endpoints, startHttpCallee } from '../support/http-callee.js';
+import { BIG, httpTests } from '../support/http-tests.js';
 import { bulkheadSpec, circuitSpec, effectiveOf } from '../support/specs.js';
 import { rejectionOf } from '../support/targets.js';
 import { until } from '../support/until.js';
 
-const BIG = Buffer.alloc(4 * 1024 * 1024, 'x');
-
 describe('the dispatcher under policies', () => {
-  let callee: HttpCallee;
-  let made: HttpBench | undefined;
+  const { callee, use: client, idle } = httpTests();
 
-  beforeEach(async () => {
-    callee = await startHttpCallee();
-  });
-  afterEach(async () => {
-    await made?.end();
-    made = undefined;
-    await callee.stop();
-  });
-
-  const use = (sections: Parameters<typeof effectiveOf>[0] = {}, addresses = [callee.address]) => {
-    made = httpBench(effectiveOf(sections), addresses);
-    return { bench: made, dispatcher: made.client.dispatcher('payments') };
+  const use = (...args: Parameters<typeof client>) => {
+    const bench = client(...args);
+    return { bench, dispatcher: bench.client.dispatcher('payments') };
   };
-  const idle = (bench: HttpBench) =>
-    until(() => bench.targets.permitsOut === 0, { what: 'the end of every permit' });
   const nodeFetch = (url: string, dispatcher: Dispatcher, init: RequestInit = {}) =>
     fetch(url, { ...init, dispatcher: dispatcher as never });
 
@@ -321,6 +302,47 @@ describe('the dispatcher under policies', () => {
     const { headers, body } = await request('http://payments/', { dispatcher });
     expect(headers['switchgear-degraded']).to.match(/^target; /);
     expect(await body.text()).to.equal('hello');
+    await idle(bench);
+    await other.stop();
+  });
+
+  it('hands over the failed status, whole, where a further attempt is turned away', async () => {
+    for (const sent of ['down', BIG]) {
+      callee.answer = (_request, response) => void response.writeHead(503).end(sent);
+      const { bench, dispatcher } = use({
+        retry: { attempts: 3, on: ['UNAVAILABLE'], backoff: { baseMs: 1, maxMs: 1 }, budget: 1 },
+        idempotent: true,
+        bulkhead: bulkheadSpec(1),
+        circuit: circuitSpec({ minimumCalls: 1 }),
+      });
+      const asked = request('http://payments/', { dispatcher });
+      await until(() => bench.targets.get('payments').tally.retries === 1, { what: 'the pause' });
+      expect(bench.targets.permitsOut, 'slots held in the pause').to.equal(0);
+      bench.clock.advance(1);
+      const { statusCode, body } = await asked;
+      expect(statusCode).to.equal(503);
+      expect((await body.arrayBuffer()).byteLength).to.equal(sent.length);
+      await bench.end();
+    }
+    expect(callee.requests).to.have.length(2);
+  });
+
+  it('calls another service off when its time is over', async () => {
+    callee.answer = (_request, response) => void response.writeHead(503).end();
+    const other = await startHttpCallee(() => undefined);
+    const { bench, dispatcher } = use();
+    const to = 'payments-copy';
+    bench.policies = (name) =>
+      name === 'payments' ? effectiveOf({ timeout: 100, fallback: [{ kind: 'target', to }] }) : {};
+    bench.targets.refresh();
+    bench.tell(to, endpoints([other.address]));
+    const asked = request('http://payments/', { dispatcher });
+    await until(() => other.bodies.length === 1, { what: 'the call elsewhere' });
+    bench.clock.advance(100);
+    const { statusCode, body } = await asked;
+    await body.dump();
+    expect(statusCode).to.equal(503);
+    await until(() => other.sockets.size === 0, { what: 'the end of the call elsewhere' });
     await idle(bench);
     await other.stop();
   });

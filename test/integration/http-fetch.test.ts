@@ -3,14 +3,9 @@
  */
 import { createServer } from 'node:net';
 import { expect } from 'chai';
-import {
-  endpoints,
-  type HttpBench,
-  type HttpCallee,
-  httpBench,
-  startHttpCallee,
-} from '../support/http-callee.js';
-import { bulkheadSpec, circuitSpec, effectiveOf } from '../support/specs.js';
+import { endpoints, startHttpCallee } from '../support/http-callee.js';
+import { BIG, httpTests } from '../support/http-tests.js';
+import { bulkheadSpec, circuitSpec } from '../support/specs.js';
 import { rejectionOf } from '../support/targets.js';
 import { until } from '../support/until.js';
 
@@ -23,27 +18,8 @@ async function deadAddress(): Promise<string> {
   return `127.0.0.1:${port}`;
 }
 
-const BIG = Buffer.alloc(4 * 1024 * 1024, 'x');
-
 describe('fetch under policies', () => {
-  let callee: HttpCallee;
-  let made: HttpBench | undefined;
-
-  beforeEach(async () => {
-    callee = await startHttpCallee();
-  });
-  afterEach(async () => {
-    await made?.end();
-    made = undefined;
-    await callee.stop();
-  });
-
-  const use = (sections: Parameters<typeof effectiveOf>[0] = {}, addresses = [callee.address]) => {
-    made = httpBench(effectiveOf(sections), addresses);
-    return made;
-  };
-  const idle = (bench: HttpBench) =>
-    until(() => bench.targets.permitsOut === 0, { what: 'the end of every permit' });
+  const { callee, use, idle } = httpTests();
 
   it('answers the platform’s own Response', async () => {
     const { client } = use();
@@ -289,17 +265,17 @@ describe('fetch under policies', () => {
   });
 
   it('waits for the first word about instances, within its time', async () => {
-    made = httpBench(effectiveOf({ timeout: 500, circuit: circuitSpec({ minimumCalls: 1 }) }));
-    const waiting = made.client.fetch('payments', '/');
+    const bench = use({ timeout: 500, circuit: circuitSpec({ minimumCalls: 1 }) }, 'unknown');
+    const waiting = bench.client.fetch('payments', '/');
     await new Promise((resolve) => setImmediate(resolve));
-    made.tell('payments', endpoints([callee.address]));
+    bench.tell('payments', endpoints([callee.address]));
     expect((await waiting).status).to.equal(200);
-    made.lists.clear();
-    const late = rejectionOf(made.client.fetch('payments', '/'));
+    bench.lists.clear();
+    const late = rejectionOf(bench.client.fetch('payments', '/'));
     await new Promise((resolve) => setImmediate(resolve));
-    made.clock.advance(500);
+    bench.clock.advance(500);
     expect(await late).to.have.property('code', 'deadline_exceeded');
-    await idle(made);
+    await idle(bench);
   });
 
   it('says so where there is no instance, and counts nothing', async () => {
@@ -313,12 +289,12 @@ describe('fetch under policies', () => {
   });
 
   it('is refused once the client is closed, and what waits as well', async () => {
-    made = httpBench();
-    const waiting = rejectionOf(made.client.fetch('payments', '/'));
+    const bench = use({}, 'unknown');
+    const waiting = rejectionOf(bench.client.fetch('payments', '/'));
     await new Promise((resolve) => setImmediate(resolve));
-    await made.client.close();
+    await bench.client.close();
     expect(await waiting).to.have.property('code', 'mesh_closed');
-    expect(await rejectionOf(made.client.fetch('payments', '/'))).to.have.property('code', 'mesh_closed');
-    await made.client.close();
+    expect(await rejectionOf(bench.client.fetch('payments', '/'))).to.have.property('code', 'mesh_closed');
+    await bench.client.close();
   });
 });

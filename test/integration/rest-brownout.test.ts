@@ -86,6 +86,7 @@ describe('the brownout over REST', () => {
     it(`refuses ${what} with its path`, async () => {
       const answer = await sg.put(path, body);
       expect(answer.status).to.equal(422);
+      expect(answer.body.title).to.equal('The document is not valid');
       expect(answer.body).to.include({ code: 'invalid_policy', instance: path });
       expect(issuesOf(answer)[0]).to.match(new RegExp(`^${issue.replace(/[[\]?]/g, '\\$&')}`));
       expect((await get()).revision).to.equal(null);

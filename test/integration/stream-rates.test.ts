@@ -16,13 +16,15 @@ const ID = 'inventory|limit';
 /** An agent that reports ten times a second, as fast as it may. */
 class AskingAgent {
   readonly raw: RawAgent;
+  perSecond: number;
   readonly #timer: NodeJS.Timeout;
   #seq = 0;
 
   constructor(raw: RawAgent, perSecond: number, ids: readonly string[] = [ID]) {
     this.raw = raw;
+    this.perSecond = perSecond;
     this.#timer = setInterval(() => {
-      const rates = ids.map((id) => ({ id, asked: Math.round(perSecond / 10) }));
+      const rates = ids.map((id) => ({ id, asked: Math.round(this.perSecond / 10) }));
       const seq = ++this.#seq;
       raw.say({
         message: 'report',
@@ -136,6 +138,7 @@ describe('stream: limits of the whole mesh', function () {
       expect(granted).to.be.at.most(400);
       busy.stop();
       busy.raw.halfClose();
+      calm.perSecond = 500;
       await until(() => calm.grant?.tokens === 400, { what: 'the whole at the other', timeoutMs: 5000 });
       expect(await here.summaries()).to.have.length(2);
       expect(await here.summaries('rates')).to.have.length(2);
@@ -175,5 +178,38 @@ describe('stream: limits of the whole mesh', function () {
     expect(old.raw.all('grants')).to.deep.equal([]);
     expect(quiet.raw.all('grants')).to.deep.equal([]);
     expect(young.grant?.agents).to.equal(1);
+  });
+
+  it('an agent is told among how many it is divided before it has the policy, and when others come', async () => {
+    const plane = await start();
+    await put(plane, { rate: 80, scope: 'cluster' });
+    const quiet = { ids: [], hello: { callees: ['inventory'] } };
+    const first = await asking(plane, 'a', 0, quiet);
+    const told = (agent: AskingAgent) => agent.raw.last('shares')?.shares;
+    const alone = [{ id: ID, agents: 1 }];
+    await until(() => told(first) !== undefined && first.raw.last('delta'), { what: 'a first word' });
+    expect(told(first)).to.deep.equal(alone);
+    const others = await Promise.all(['b', 'c', 'd'].map((name) => asking(plane, name, 0, quiet)));
+    const old = await asking(plane, 'old', 0, { ...quiet, hello: { protocol: { major: 1, minor: 0 } } });
+    await until(() => [first, ...others].every((one) => told(one)?.[0]?.agents === 5), {
+      what: 'the others',
+    });
+    expect(old.raw.all('shares')).to.deep.equal([]);
+    await put(plane, { rate: 80, scope: 'cluster' }, 'second');
+    const heard = first.raw.heard;
+    const has = (name: string) => first.raw.last('delta')?.upserts.some((one) => one.name === name);
+    await until(() => told(first)?.length === 2 && has('second'), { what: 'another limit' });
+    const at = (what: string) => heard.findLastIndex(({ message }) => message === what);
+    expect(at('shares')).to.be.lessThan(at('delta'));
+  });
+
+  it('an agent is told nothing of it while no policy has such a limit', async () => {
+    const plane = await start();
+    await put(plane, { rate: 80 });
+    const agent = await asking(plane, 'a', 0, { ids: [], hello: { callees: ['inventory'] } });
+    await until(() => agent.raw.last('delta'), { what: 'the policy' });
+    await put(plane, { rate: 80, scope: 'cluster' }, 'second');
+    await until(() => agent.raw.last('shares'), { what: 'the shares' });
+    expect(agent.raw.all('shares')).to.have.length(1);
   });
 });

@@ -85,11 +85,14 @@ export interface ArrivalOptions {
   readonly headers?: Readonly<Record<string, string | Buffer>>;
   /** Called with each event at the handler. */
   readonly onEvent?: (event: string) => void;
+  /** Called with its wire before anything is heard of it. */
+  readonly onWire?: (wire: NullWire) => void;
 }
 
 export function arrive(interceptor: grpc.ServerInterceptor, options: ArrivalOptions = {}): Arrival {
   const wire = new NullWire(options.deadline ?? Number.POSITIVE_INFINITY);
   for (const [key, value] of Object.entries(options.headers ?? {})) wire.metadata.set(key, value);
+  options.onWire?.(wire);
   const heard: string[] = [];
   const contexts: (CallContext | undefined)[] = [];
   const hear = (event: string) => {

@@ -10,7 +10,7 @@ import type { Store } from '../../control-plane/store/store.js';
 import { MeshError } from '../../core/errors.js';
 import type { PolicyRevision } from '../../core/policy/model.js';
 import { parsePolicy } from '../../core/policy/parse.js';
-import type { RateGrant } from '../../proto/messages.js';
+import type { RateGrant, RateGrants } from '../../proto/messages.js';
 import type { VirtualClock } from './virtual-clock.js';
 
 /** Lets promises run that wait for no time. */
@@ -43,6 +43,10 @@ export class Policies {
 
   remove(name: string): void {
     this.#byName.delete(name);
+  }
+
+  policies(): readonly PolicyRevision[] {
+    return [...this.#byName.values()];
   }
 
   policy(name: string): PolicyRevision | undefined {
@@ -105,6 +109,8 @@ export class RateAgent {
   blocked = false;
   rates: Rates | undefined;
   messages = 0;
+  /** Grants arrived. */
+  onGrants: (grants: RateGrants) => void = () => {};
   readonly #name: string;
   readonly #clock: VirtualClock;
   readonly #delayMs: () => number;
@@ -171,8 +177,10 @@ export class RateAgent {
     return grant ? (grant.tokens * 1000) / grant.intervalMs : 0;
   }
 
-  #take({ grants: { grants, ttlMs } }: Offer): void {
+  #take({ grants: word }: Offer): void {
+    const { grants, ttlMs } = word;
     this.messages++;
+    this.onGrants(word);
     if (ttlMs !== grantTtlMs) throw new Error(`granted for ${ttlMs} ms`);
     for (const grant of grants) this.#inForce.set(grant.id, { ...grant, untilMs: this.#clock.now() + ttlMs });
   }
@@ -190,8 +198,9 @@ export function rateReplica(options: {
   board: Board;
   account?: string;
   delayMs?: () => number | undefined;
+  sharers?: () => number;
 }): { rates: Rates; counted: Counted } {
-  const { clock, policies, board, account = 'r1', delayMs = () => 0 } = options;
+  const { clock, policies, board, account = 'r1', delayMs = () => 0, sharers } = options;
   const counted: Counted = { ignored: 0, limits: 0, grantedPerSecond: 0 };
   const rates = new Rates({
     mirror: policies,
@@ -199,6 +208,7 @@ export function rateReplica(options: {
     clock,
     logger: { debug: () => {} },
     account,
+    ...(sharers === undefined ? {} : { sharers }),
     metrics: {
       ignored: () => void counted.ignored++,
       rates: (limits, grantedPerSecond) => void Object.assign(counted, { limits, grantedPerSecond }),

@@ -175,6 +175,24 @@ describe('a failure of a hedged call', () => {
     expectNothingLeft(made);
   });
 
+  it('is what the copy that follows it is told with, after the quiet that was asked for as well', async () => {
+    for (const quiet of [{}, { 'grpc-retry-pushback-ms': ['70'] }]) {
+      const decisions = told();
+      const made = bench(hedged({ extra: 2 }), { decisions });
+      const { fn, all } = runs(made.clock);
+      const end = guard(made.targets, 'db', fn);
+      all[0]?.fail(serviceError(14, quiet));
+      await settled();
+      made.clock.advance(70);
+      expect(decisions.words[0]).to.equal('hedge failed');
+      made.clock.advance(50);
+      expect(decisions.words).to.deep.equal(['hedge failed', 'hedge slow']);
+      all[1]?.succeed();
+      await end;
+      expectNothingLeft(made);
+    }
+  });
+
   it('that is final ends all of them', async () => {
     const made = bench(hedged());
     const { fn, all } = runs(made.clock);

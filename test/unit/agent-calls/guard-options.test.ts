@@ -75,6 +75,25 @@ describe('the key of a guarded call', () => {
     });
 });
 
+describe('an option of the wrong kind', () => {
+  const cases: readonly [string, unknown][] = [
+    ['fallback must be a function', { fallback: 'cache' }],
+    ['fallback must be a function', { fallback: null }],
+    ['isFailure must be a function', { isFailure: true }],
+    ['signal must be an AbortSignal', { signal: {} }],
+    ['signal must be an AbortSignal', { signal: null }],
+    ['signal must be an AbortSignal', { signal: new AbortController() }],
+  ];
+  for (const [what, options] of cases)
+    it(`is refused before anything runs: ${JSON.stringify(options)}`, async () => {
+      const { targets } = bench(effectiveOf({ circuit }));
+      const held = work();
+      const error = await rejectionOf(guard(targets, 'db', held.fn, options as never));
+      expect(error).to.have.property('message', `[invalid_configuration] guard: ${what}`);
+      expect([held.started(), targets.size]).to.deep.equal([0, 0]);
+    });
+});
+
 describe('the criticality of a guarded call', () => {
   const shares = { critical: 0.5, sheddable: 0.5 };
 

@@ -3,8 +3,9 @@
  */
 import { expect } from 'chai';
 import { guard } from '../../../agent/guard.js';
-import type { Sections } from '../../../core/policy/model.js';
-import { type Run, runs, serviceError, told } from '../../support/guarded.js';
+import type { EngineOptions } from '../../../agent/guarded-function.js';
+import type { FallbackSpec, Sections } from '../../../core/policy/model.js';
+import { type Run, runs, serviceError, systemError, told } from '../../support/guarded.js';
 import { retrySpec } from '../../support/retrying.js';
 import { bulkheadSpec, circuitSpec, effectiveOf } from '../../support/specs.js';
 import { bench, rejectionOf, settled } from '../../support/targets.js';
@@ -12,6 +13,7 @@ import { bench, rejectionOf, settled } from '../../support/targets.js';
 type Given = { [S in keyof Sections]: NonNullable<Sections[S]> };
 
 const shadowOf = (sections: Given) => effectiveOf(sections, { policy: 'in-shadow', revision: 3 });
+const broken = new Error('broken');
 const circuit = circuitSpec({ minimumCalls: 2, failureRate: 1 });
 const rateLimit = { rate: 1, perMs: 60_000, burst: 2, scope: 'local', by: 'service' } as const;
 
@@ -199,5 +201,116 @@ describe('a policy in shadow', () => {
       await end;
     }
     expect(await rejectionOf(guard(targets, 'db', async () => 1))).to.have.property('code', 'circuit_open');
+  });
+
+  it('is blamed for what its own sections refuse, whichever of them says `overloaded`', async () => {
+    const admission = {
+      value: { successRate: 0.95, maxRejection: 0.8, windowMs: 10_000 },
+      source: { policy: 'admits', revision: 1 },
+    };
+    const bulkhead = {
+      value: bulkheadSpec(1, { maxConcurrent: 'auto' }),
+      source: { policy: 'bounds', revision: 2 },
+    };
+    const decisions = told();
+    const made = bench({}, { decisions, shadow: { admission, bulkhead } });
+    const { fn, all } = runs(made.clock);
+    const calls = Array.from({ length: 21 }, () => guard(made.targets, 'db', fn).catch(() => 'failed'));
+    expect(decisions.decisions).to.have.lengthOf(1);
+    expect(decisions.decisions[0]).to.include({ kind: 'would-reject', code: 'overloaded', policy: 'bounds' });
+    for (const run of all) run.fail();
+    await Promise.all(calls);
+    await guard(made.targets, 'db', async () => 1);
+    expect(decisions.decisions.at(-1)).to.include({
+      kind: 'would-reject',
+      code: 'overloaded',
+      policy: 'admits',
+    });
+  });
+
+  describe('tells of no further attempt that would not be made', () => {
+    const hedge = { delay: { kind: 'fixed', ms: 10 }, extra: 1 } as const;
+    const cases: readonly [string, Given, Given, unknown, EngineOptions<string>, object][] = [
+      ['as it is not idempotent', { retry: retrySpec(), hedge }, {}, serviceError(14), {}, {}],
+      [
+        'but for what was never sent',
+        { retry: retrySpec(), hedge },
+        {},
+        systemError('ECONNREFUSED'),
+        {},
+        { 'would-retry': 1 },
+      ],
+      [
+        'which is for the caller to say as well',
+        { retry: retrySpec() },
+        {},
+        broken,
+        { unsent: () => true },
+        { 'would-retry': 1 },
+      ],
+      [
+        'nor fewer where what is enforced calls it idempotent',
+        { retry: retrySpec(), hedge },
+        { idempotent: true },
+        serviceError(14),
+        {},
+        { 'would-hedge': 1, 'would-retry': 1 },
+      ],
+      [
+        'as it is itself what says that it is not',
+        { retry: retrySpec(), hedge, idempotent: false },
+        { idempotent: true },
+        serviceError(14),
+        {},
+        {},
+      ],
+      [
+        'as its body can be sent once',
+        { retry: retrySpec(), hedge, idempotent: true },
+        {},
+        serviceError(14),
+        { repeatable: false },
+        {},
+      ],
+      [
+        'as one is all',
+        { retry: retrySpec({ attempts: 1 }), idempotent: true },
+        {},
+        serviceError(14),
+        {},
+        {},
+      ],
+    ];
+    for (const [what, shadow, enforced, error, options, would] of cases)
+      it(what, async () => {
+        const { all, call, clock, would: counts } = shadowed(shadow, enforced);
+        const end = call(options);
+        clock.advance(20);
+        all[0]?.fail(error);
+        await end;
+        expect(counts()).to.deep.equal(would);
+      });
+  });
+
+  it('names the first entry of a fallback that could answer, if there is one', async () => {
+    const chain: FallbackSpec[] = [
+      { kind: 'cache', maxAgeMs: 1_000 },
+      { kind: 'target', to: 'other' },
+      { kind: 'handler', name: 'last' },
+    ];
+    for (const [options, registered, code] of [
+      [{ key: 'k' }, true, 'cache'],
+      [{ elsewhere: async () => undefined }, true, 'target'],
+      [{}, true, 'handler'],
+      [{}, false, undefined],
+    ] as const) {
+      const { all, call, decisions, made } = shadowed({ fallback: chain });
+      if (registered) made.targets.handlers.set('last', () => 1);
+      const end = call(options);
+      all[0]?.fail();
+      await end;
+      expect(decisions.decisions[0]?.code).to.equal(code);
+      expect(made.warnings, 'nobody is told that a function is missing').to.deep.equal([]);
+    }
   });
 });

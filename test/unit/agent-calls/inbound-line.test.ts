@@ -7,7 +7,8 @@ import * as grpc from '@grpc/grpc-js';
 import { expect } from 'chai';
 import { createServerInterceptor } from '../../../agent/server-interceptor.js';
 import type { Effective } from '../../../core/policy/model.js';
-import { type ArrivalOptions, arrive } from '../../support/null-wire.js';
+import { told } from '../../support/guarded.js';
+import { type ArrivalOptions, arrive, type NullWire } from '../../support/null-wire.js';
 import { walks } from '../../support/property.js';
 import { bulkheadSpec, effectiveOf } from '../../support/specs.js';
 import { bench, settled } from '../../support/targets.js';
@@ -19,9 +20,10 @@ const line = (maxQueue: number, queueTimeoutMs?: number) =>
   });
 
 function server(effective: Effective = {}) {
-  const made = bench(effective);
+  const decisions = told();
+  const made = bench(effective, { decisions });
   const interceptor = createServerInterceptor(made.targets);
-  return Object.assign(made, { make: (options?: ArrivalOptions) => arrive(interceptor, options) });
+  return Object.assign(made, { decisions, make: (options?: ArrivalOptions) => arrive(interceptor, options) });
 }
 
 describe('an inbound call in line', () => {
@@ -154,6 +156,34 @@ describe('an inbound call in line', () => {
     expect([targets.permitsOut, clock.pendingTimers]).to.deep.equal([0, 0]);
   });
 
+  it('has its place where whoever makes room for it frees one in that same tick', async () => {
+    const { make, targets, decisions } = server(line(1));
+    const first = make();
+    const displaced = make({ headers: { 'switchgear-criticality': 'sheddable' } });
+    decisions.listener = () => first.end();
+    const critical = make({ headers: { 'switchgear-criticality': 'critical-plus' } });
+    await settled();
+    expect(displaced.wire.statuses.map(({ code }) => code)).to.deep.equal([status.RESOURCE_EXHAUSTED]);
+    expect(critical.heard).to.deep.equal(['metadata']);
+    critical.end();
+    expect([targets.permitsOut, targets.bulkheads()[0]?.inUse]).to.deep.equal([0, 0]);
+  });
+
+  it('is not answered twice where whoever hears why it leaves ends it', () => {
+    const { make, targets, clock, decisions } = server(line(1, 100));
+    const first = make();
+    const late = make();
+    decisions.listener = () => late.end(status.ABORTED);
+    clock.advance(100);
+    const displaced = make({ headers: { 'switchgear-criticality': 'sheddable' } });
+    decisions.listener = () => displaced.end(status.ABORTED);
+    const critical = make({ headers: { 'switchgear-criticality': 'critical-plus' } });
+    for (const { wire } of [late, displaced])
+      expect(wire.statuses.map(({ code }) => code)).to.deep.equal([status.ABORTED]);
+    for (const { cancel } of [critical, first]) cancel();
+    expect(targets.permitsOut).to.equal(0);
+  });
+
   it('waits under the policy that it came under, and goes on when a new one makes room', async () => {
     const made = server(line(1));
     made.make();
@@ -161,6 +191,65 @@ describe('an inbound call in line', () => {
     made.apply(effectiveOf({ bulkhead: bulkheadSpec(2) }));
     await settled();
     expect(waiting.heard).to.deep.equal(['metadata']);
+  });
+});
+
+describe('an inbound call that ends while its policies decide', () => {
+  const ranked = (criticality: string) => ({ headers: { 'switchgear-criticality': criticality } });
+  const idle = ({ targets }: ReturnType<typeof server>) => {
+    expect([targets.permitsOut, targets.shadowPermitsOut]).to.deep.equal([0, 0]);
+    expect(targets.bulkheads()[0] ?? { inUse: 0, queued: 0 }).to.include({ inUse: 0, queued: 0 });
+  };
+
+  it('never begins where others are let in before it, whether there is a place for it or not', async () => {
+    const shares = { 'critical-plus': 0.5, sheddable: 0.5 };
+    for (const others of [0, 1]) {
+      const made = server(effectiveOf({ bulkhead: bulkheadSpec(2, { maxQueue: 5, shares }) }));
+      const { make, clock, decisions } = made;
+      const running = make(ranked('sheddable'));
+      make(ranked('critical-plus')).end();
+      const late = make({ ...ranked('sheddable'), deadline: clock.wallNow() + 50 });
+      const waiting = Array.from({ length: others }, () => make(ranked('sheddable')));
+      // The part of the most critical falls idle meanwhile, and no timer runs; nobody looks until the next call comes.
+      clock.stall(1_100);
+      const onWire = (wire: NullWire) => {
+        decisions.listener = () => wire.listener?.onCancel();
+      };
+      const next = make({ ...ranked('sheddable'), onWire });
+      await settled();
+      expect(late.wire.statuses[0]?.code).to.equal(status.DEADLINE_EXCEEDED);
+      expect(next.heard).to.deep.equal(['cancel']);
+      for (const { cancel } of [running, ...waiting]) cancel();
+      idle(made);
+    }
+  });
+
+  it('never begins where that was in shadow, which gives back what it took', async () => {
+    const made = server();
+    made.apply({}, effectiveOf({ bulkhead: bulkheadSpec(1) }));
+    const { make, decisions } = made;
+    const first = make();
+    const onWire = (wire: NullWire) => {
+      decisions.listener = () => wire.listener?.onCancel();
+    };
+    const next = make({ onWire });
+    next.wire.listener?.onReceiveMessage('late');
+    await settled();
+    expect([decisions.words, next.heard]).to.deep.equal([['would-reject bulkhead_full'], ['cancel']]);
+    first.end();
+    idle(made);
+  });
+
+  it('is not answered a second time where that was its rejection', () => {
+    const made = server(effectiveOf({ bulkhead: bulkheadSpec(1) }));
+    const first = made.make();
+    const onWire = (wire: NullWire) => {
+      made.decisions.listener = () => wire.listener?.onCancel();
+    };
+    const next = made.make({ onWire });
+    expect([next.heard, next.wire.statuses]).to.deep.equal([['cancel'], []]);
+    first.end();
+    idle(made);
   });
 });
 

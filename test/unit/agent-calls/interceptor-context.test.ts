@@ -157,7 +157,12 @@ describe('a policy in shadow', () => {
   }
 
   it('only tells what it would have done, and gives back what it took', () => {
-    const made = shadowed({ bulkhead: bulkheadSpec(1), timeout: 50, retry: retrySpec() });
+    const made = shadowed({
+      bulkhead: bulkheadSpec(1),
+      timeout: 50,
+      retry: retrySpec(),
+      idempotent: true,
+    });
     const first = made.make();
     const second = made.make();
     made.clock.advance(60);
@@ -169,6 +174,39 @@ describe('a policy in shadow', () => {
     ]);
     expect(made.tally.would).to.deep.equal({ 'would-reject': 1, 'would-timeout': 1, 'would-retry': 1 });
     expect([made.permits.out, made.targets.permitsOut]).to.deep.equal([0, 0]);
+  });
+
+  it('tells of no retry and no copy of what is never made twice, and of no fallback that a stream has not', () => {
+    const spec: Parameters<typeof effectiveOf>[0] = {
+      retry: retrySpec(),
+      hedge: { delay: { kind: 'fixed', ms: 10 }, extra: 1 },
+      idempotent: true,
+      fallback: [{ kind: 'cache', maxAgeMs: 1_000 }],
+    };
+    const unary = { 'would-hedge': 1, 'would-retry': 1, 'would-degrade': 1 };
+    for (const [kind, would] of [
+      [{}, unary],
+      [{ responseStream: true }, { 'would-retry': 1 }],
+      [{ requestStream: true }, {}],
+      [{ requestStream: true, responseStream: true }, {}],
+    ] as const) {
+      const made = shadowed(spec);
+      const { wires } = made.make(kind);
+      made.clock.advance(20);
+      wires[0]?.end(status.UNAVAILABLE);
+      expect(made.tally.would, JSON.stringify(kind)).to.deep.equal(would);
+    }
+  });
+
+  it('tells of a retry of what may have been executed only where it may be', () => {
+    for (const [details, would] of [
+      ['broken', {}],
+      ['No connection established. Last error: none', { 'would-retry': 1 }],
+    ] as const) {
+      const made = shadowed({ retry: retrySpec() });
+      made.make().wires[0]?.end(status.UNAVAILABLE, details);
+      expect(made.tally.would, details).to.deep.equal(would);
+    }
   });
 
   it('sees of a stream what it takes to its first message', () => {

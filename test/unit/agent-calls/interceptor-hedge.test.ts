@@ -55,6 +55,8 @@ describe('a hedged call', () => {
     expect(wires).to.have.lengthOf(2);
     made.clock.advance(20);
     expect(wires).to.have.lengthOf(3);
+    const told = made.target().tally.book.entries.map(({ kind, code }) => `${kind} ${code}`);
+    expect(told).to.deep.equal(['hedge failed', 'hedge slow']);
     wires[2]?.message('reply');
     wires[2]?.end(status.OK);
     expect(client.heard).to.deep.equal(['message reply', 'status OK']);

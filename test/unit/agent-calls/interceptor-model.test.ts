@@ -8,6 +8,7 @@ import { createInterceptor } from '../../../agent/interceptor.js';
 import type { Surround } from '../../../agent/surround.js';
 import type { Effective, FallbackSpec, Sections } from '../../../core/policy/model.js';
 import type { Random } from '../../../core/random.js';
+import { told, watchPending } from '../../support/guarded.js';
 import { NullCall, type StubbedCall, stubbedCall } from '../../support/null-transport.js';
 import { walks } from '../../support/property.js';
 import { retrySpec } from '../../support/retrying.js';
@@ -15,7 +16,7 @@ import { bulkheadSpec, circuitSpec, effectiveOf } from '../../support/specs.js';
 import { type Bench, bench, settled } from '../../support/targets.js';
 
 const { status } = grpc;
-const CALLS = 1_000;
+const STEPS = 10_000;
 const METHOD = 'shop.v1.Inventory/Get';
 const statuses = [
   status.OK,
@@ -32,6 +33,8 @@ const criticalities = ['critical-plus', 'critical', 'sheddable-plus', 'sheddable
 /** Headers once, first; where there is one response, a message or the word that there is none; one status. */
 class Wire extends NullCall {
   over = false;
+  /** It is saying something, and says nothing else meanwhile. */
+  speaking = false;
   #headers = false;
 
   override cancelWithStatus(code: grpc.status, details: string): void {
@@ -47,7 +50,10 @@ class Wire extends NullCall {
 
   part(): void {
     this.headers();
-    if (!this.over) this.message('reply');
+    if (this.over) return;
+    this.speaking = true;
+    this.message('reply');
+    this.speaking = false;
   }
 
   finish(code: grpc.status, metadata?: grpc.Metadata): void {
@@ -67,11 +73,18 @@ class Life {
   /** Whatever was ever in force. */
   readonly #surrounds = new Set<Surround>();
   readonly #wires: Wire[] = [];
+  readonly #decisions = told();
+  readonly #pending: ReturnType<typeof watchPending>;
   #revision = 0;
+  /** Calls that are told of a decision which they then end, while the walk goes on. */
+  #endedByWord = 0;
 
   constructor(random: Random) {
     this.#random = random;
-    this.made = bench({}, { random });
+    this.made = bench({}, { random, decisions: this.#decisions });
+    this.#pending = watchPending(this.made.targets);
+    this.#decisions.listener = () => this.#heard();
+    this.made.listener = () => this.#heard();
     const elsewhere = { call: (_call: unknown, done: (reply: unknown) => void) => this.#later(done) };
     this.#interceptor = createInterceptor(this.made.targets, 'inventory', { elsewhere });
     this.made.targets.handlers.set('last', () => {
@@ -98,6 +111,7 @@ class Life {
 
   /** Lets everything come to its end. */
   async end(): Promise<void> {
+    this.#decisions.listener = this.made.listener = () => undefined;
     for (let round = 0; round < 200; round++) {
       for (const wire of this.#open()) this.#endOf(wire, status.UNAVAILABLE);
       for (const answer of this.#handlers.splice(0)) answer(undefined);
@@ -105,6 +119,7 @@ class Life {
       this.made.clock.advance(100);
       if (this.#open().length === 0 && this.calls.every(({ client }) => client.status)) break;
     }
+    expect(this.#pending.size, 'pending').to.equal(0);
     this.made.targets.close();
     await settled();
   }
@@ -119,13 +134,33 @@ class Life {
     }
     // The walk went everywhere.
     const { retries, hedges, degraded, queued } = this.made.targets.get('inventory', METHOD).tally;
-    expect(Math.min(retries, hedges, queued, Object.keys(degraded).length)).to.be.above(0);
+    const everywhere = [retries, hedges, queued, Object.keys(degraded).length, this.#endedByWord];
+    expect(Math.min(...everywhere)).to.be.above(0);
     expect(this.made.targets.permitsOut, 'permits').to.equal(0);
+    expect(this.made.targets.shadowPermitsOut, 'permits in shadow').to.equal(0);
+    for (const { inUse, queued } of this.made.targets.bulkheads())
+      expect([inUse, queued], 'places').to.deep.equal([0, 0]);
     expect(this.made.clock.pendingTimers, 'timers').to.equal(0);
     for (const { budget, slots } of this.#surrounds) {
       expect([budget?.active ?? 0, budget?.extras ?? 0], 'budget').to.deep.equal([0, 0]);
       expect(slots?.inUse ?? 0, 'slots').to.equal(0);
     }
+  }
+
+  /** Somebody hears of a decision, within it, and ends a call: by a cancel, or by what the transport says of it. */
+  #heard(): void {
+    if (!this.#one(4)) return;
+    const recent = this.calls.slice(-12);
+    const wire = this.#one(2)
+      ? this.#pick(
+          this.#open()
+            .filter(({ speaking }) => !speaking)
+            .slice(-12),
+        )
+      : undefined;
+    this.#endedByWord++;
+    if (wire) this.#endOf(wire, this.#pick(statuses) ?? status.OK);
+    else this.#pick(recent)?.call.cancelWithStatus(status.CANCELLED, 'by whoever heard');
   }
 
   #begin(): void {
@@ -134,6 +169,7 @@ class Life {
     if (this.#one(10)) metadata.set('grpc-previous-rpc-attempts', '1');
     const requestStream = this.#one(6);
     const call = stubbedCall(this.made.targets, this.#interceptor, {
+      start: false,
       metadata,
       requestStream,
       responseStream: this.#one(4),
@@ -144,8 +180,11 @@ class Life {
         return wire;
       },
     });
+    // Known before it starts, so that it can be ended within its start.
     this.calls.push(call);
-    if (requestStream) call.call.sendMessage('part');
+    call.call.start(metadata, call.client.listener);
+    call.call.sendMessage(requestStream ? 'part' : 'request');
+    if (!requestStream) call.call.halfClose();
     call.call.startRead();
   }
 
@@ -198,7 +237,12 @@ class Life {
     may('circuit', circuitSpec({ minimumCalls: 10, openForMs: 100 }));
     may('classify', { NOT_FOUND: 'failure' });
     const source = { policy: this.#one(5) ? 'other' : 'inventory-default', revision: ++this.#revision };
-    this.made.apply(effectiveOf(sections as Parameters<typeof effectiveOf>[0], source) as Effective);
+    const shadow = effectiveOf(
+      { circuit: circuitSpec({ minimumCalls: 5, openForMs: 50 }), bulkhead: bulkheadSpec(3), timeout: 40 },
+      { policy: 'in-shadow', revision: 1 },
+    );
+    const enforced = effectiveOf(sections as Parameters<typeof effectiveOf>[0], source) as Effective;
+    this.made.apply(enforced, this.#one(2) ? shadow : undefined);
     const { surround } = this.made.targets.get('inventory', METHOD);
     if (surround) this.#surrounds.add(surround);
   }
@@ -218,10 +262,14 @@ class Life {
 }
 
 describe('the life of calls with everything around them', () => {
-  walks(`tells each of ${CALLS} clients once, and leaves nothing behind`, 8, async (random) => {
-    const life = new Life(random);
-    while (life.calls.length < CALLS) await life.step();
-    await life.end();
-    life.check();
-  });
+  walks(
+    `tells each client once, and leaves nothing behind, over ${STEPS} random deeds`,
+    8,
+    async (random) => {
+      const life = new Life(random);
+      for (let i = 0; i < STEPS; i++) await life.step();
+      await life.end();
+      life.check();
+    },
+  );
 });

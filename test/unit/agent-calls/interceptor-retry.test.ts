@@ -146,6 +146,18 @@ describe('what is not tried again', () => {
     });
   }
 
+  it('is told, unless it is an answer that nobody meant to try again', () => {
+    for (const [code, told] of [
+      [status.NOT_FOUND, []],
+      [status.UNAVAILABLE, ['not-idempotent']],
+    ] as const) {
+      const made = intercepted(effectiveOf({ retry }));
+      made.make().wires[0]?.end(code);
+      expect(made.target().tally.book.entries.map((entry) => entry.code)).to.deep.equal(told);
+      made.expectNothingLeft();
+    }
+  });
+
   it('is a rejection of our own', async () => {
     const made = intercepted(effectiveOf({ retry, idempotent: true, bulkhead: bulkheadSpec(1), circuit }));
     const held = made.make();

@@ -50,6 +50,27 @@ describe('time limits', () => {
     expect(clock.pendingTimers).to.equal(1);
   });
 
+  it('that are set again run out once, by what was said last, and leave their lists whole', () => {
+    const { clock, timeouts, set } = made();
+    const [first, again, never, last] = [100, 100, 100, 100].map((lengthMs) => set(lengthMs)) as [
+      Limit,
+      Limit,
+      Limit,
+      Limit,
+    ];
+    timeouts.set(again, clock.now(), 200);
+    timeouts.set(again, clock.now(), 300);
+    timeouts.set(never, clock.now(), Number.POSITIVE_INFINITY);
+    clock.advance(1_000);
+    expect([first, again, never, last].map(({ ranOutAt }) => ranOutAt)).to.deep.equal([
+      1_100,
+      1_300,
+      undefined,
+      1_100,
+    ]);
+    expect([again.times, clock.pendingTimers]).to.deep.equal([1, 0]);
+  });
+
   it('do not run out after they were lifted, from wherever in their list', () => {
     const { clock, timeouts, set } = made();
     const limits = Array.from({ length: 5 }, () => set(100));

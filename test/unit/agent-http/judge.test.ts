@@ -29,7 +29,13 @@ describe('the judgement of an HTTP answer', () => {
       [599, 'UNKNOWN'],
     ];
     for (const [code, status] of expected)
-      expect(judge(code)).to.deep.equal({ outcome: 'failure', status, shed: false, pushback: [] });
+      expect(judge(code)).to.deep.equal({
+        outcome: 'failure',
+        status,
+        shed: false,
+        pushback: [],
+        text: `answered ${code}`,
+      });
   });
 
   it('finds neither in what the callee shed by a policy of its own', () => {

@@ -69,6 +69,14 @@ describe('brownout in an agent', () => {
     expect(events.at(-1)).to.deep.equal({ level: 0, reason: '' });
   });
 
+  it('tells the time that is left in whole milliseconds, rounded up', () => {
+    brownout.take(said(4, { ttlMs: 5_000 }));
+    clock.advance(1.475);
+    expect(brownout.status().ttlMs).to.equal(4_999);
+    clock.advance(4_998.2);
+    expect(brownout.status().ttlMs).to.equal(1);
+  });
+
   it('has the time of the latest word, or none', () => {
     brownout.take(said(4, { ttlMs: 60_000 }));
     clock.advance(50_000);

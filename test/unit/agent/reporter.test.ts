@@ -135,6 +135,58 @@ describe('the reporter', () => {
     expect(reports()).to.have.length(2);
   });
 
+  it('says of a circuit that is watched instead of enforced that it is, once, and the other way round', () => {
+    const { clock, reporter, outlet, has, reports } = setUp();
+    has(change('inventory', 'open'));
+    reporter.use(outlet, intervals);
+    const shadow = { ...change('inventory', 'shadow'), revision: 8 };
+    has(shadow);
+    reporter.refreshed();
+    clock.advance(5_000);
+    has(shadow, change('payments', 'closed'));
+    reporter.refreshed();
+    clock.advance(5_000);
+    has({ ...change('inventory', 'closed'), revision: 9 }, change('payments', 'closed'));
+    reporter.refreshed();
+    clock.advance(5_000);
+    expect(
+      reports().map(({ circuits }) =>
+        circuits.map(({ id, state, revision }) => `${id} ${state} @${revision}`),
+      ),
+    ).to.deep.equal([
+      ['inventory|p open @7'],
+      ['inventory|p shadow @8'],
+      ['payments|p closed @7'],
+      ['inventory|p closed @9'],
+    ]);
+  });
+
+  it('lets what holds now replace what waits to be told', () => {
+    const { clock, reporter, outlet, has, reports } = setUp();
+    reporter.use(outlet, intervals);
+    reporter.circuit(change('inventory', 'open'));
+    has({ ...change('inventory', 'shadow'), revision: 8 });
+    reporter.refreshed();
+    clock.advance(5_000);
+    expect(reports()[1]?.circuits.map(({ state, revision }) => [state, revision])).to.deep.equal([
+      ['shadow', 8],
+    ]);
+    expect(reports()).to.have.length(2);
+  });
+
+  it('tells of the new revision of a policy once, and nothing more where nothing is new', () => {
+    const { clock, reporter, outlet, has, reports } = setUp();
+    has(change('inventory', 'closed'), change('payments', 'closed'));
+    reporter.use(outlet, intervals);
+    has({ ...change('inventory', 'closed'), revision: 8 }, change('payments', 'closed'));
+    for (let i = 0; i < 5; i++) {
+      reporter.refreshed();
+      clock.advance(1_000);
+    }
+    expect(reports().map(({ circuits }) => circuits.length)).to.deep.equal([2, 1]);
+    expect(reports()[1]?.circuits[0]).to.include({ id: 'inventory|p', revision: 8 });
+  });
+
   it('says nothing of an end to a circuit that is back before anybody was told', () => {
     const { clock, reporter, outlet, has, reports } = setUp();
     has(change('inventory', 'open'));

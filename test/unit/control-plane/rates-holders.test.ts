@@ -7,9 +7,11 @@ const second = { tokens: 100, intervalMs: 1000 };
 function setUp() {
   const holders = new Holders<{ blocked: boolean }>();
   const grant = (share: number, now: number) => {
-    for (const { holder, tokens } of holders.allot(share, second, now)) holders.written(holder, tokens, now);
+    for (const { holder, tokens } of holders.allot({ share, evenly: false }, second, now))
+      holders.written(holder, tokens, now);
   };
-  const tokens = (share: number, now: number) => holders.allot(share, second, now).map((one) => one.tokens);
+  const tokens = (share: number, now: number) =>
+    holders.allot({ share, evenly: false }, second, now).map((one) => one.tokens);
   return { holders, grant, tokens, asker: { blocked: false } };
 }
 

@@ -1,10 +1,12 @@
 /**
  * Three replicas, a store that is slow or away, agents that come, go, break off and stop reading: at no moment are grants in
- * force that come to more than the limit and one interval's grants; and once everything is calm, they come to the limit.
+ * force that come to more than the limit and one interval's grants; and once everything is calm, they come to the limit. A fleet
+ * that starts all at once, and one that was idle, keeps to that from its first second on.
  */
 import { expect } from 'chai';
 import type { Rates } from '../../../control-plane/rates/rates.js';
 import type { Random } from '../../../core/random.js';
+import { Fleet, stepMs } from '../../support/fleet.js';
 import { walks } from '../../support/property.js';
 import { Board, Policies, pass, RateAgent, rateReplica, settle } from '../../support/rates.js';
 import { VirtualClock } from '../../support/virtual-clock.js';
@@ -154,4 +156,72 @@ describe('limits of the whole mesh, simulated', function () {
           await mesh.close();
         },
       );
+});
+
+describe('a fleet under a limit of the whole mesh, simulated', function () {
+  this.timeout(60_000);
+  const LIMIT = 80;
+  const seconds = async (fleet: Fleet, count: number, perSecond: (index: number) => number) => {
+    for (let i = 0; i < (count * 1000) / stepMs; i++) await fleet.step(perSecond);
+  };
+  const busy = () => 200;
+  const idle = () => 0;
+  const kept = (fleet: Fleet, slack = 0) => {
+    expect(fleet.worstSecond, 'the worst second').to.be.at.most(2 * LIMIT * (1 + slack));
+    const last = fleet.admitted.slice(-2000 / stepMs).reduce((sum, count) => sum + count, 0);
+    expect(last, 'the last two seconds').to.be.within(2 * LIMIT * 0.85, 2 * LIMIT * 1.1);
+  };
+  for (const replicas of [1, 3])
+    for (const agents of [1, 8, 30]) {
+      const name = `${agents} agents at ${replicas} ${replicas === 1 ? 'replica' : 'replicas'}`;
+      const started = (random: Random) => {
+        const fleet = new Fleet(random, { rate: LIMIT, burst: LIMIT }, replicas);
+        for (let i = 0; i < agents; i++) fleet.join();
+        return fleet;
+      };
+
+      walks(
+        `${name} that start at once never exceed the limit by more than an interval's grants`,
+        3,
+        async (random) => {
+          const fleet = started(random);
+          await seconds(fleet, 8, busy);
+          kept(fleet);
+          await fleet.close();
+        },
+      );
+
+      walks(`${name} don't either after they were idle, for however long`, 5, async (random) => {
+        const fleet = started(random);
+        await seconds(fleet, 4, busy);
+        await seconds(fleet, 1 + Math.floor(random.next() * 12), idle);
+        await seconds(fleet, 8, busy);
+        // One that is called again just as it is given up for silent has what it saved, and others have its part already.
+        kept(fleet, 0.05);
+        await fleet.close();
+      });
+
+      walks(
+        `${name} don't either when they are called for the first time long after they came`,
+        3,
+        async (random) => {
+          const fleet = started(random);
+          await seconds(fleet, 6, idle);
+          await seconds(fleet, 8, busy);
+          kept(fleet);
+          await fleet.close();
+        },
+      );
+
+      walks(`${name} don't either while they come one by one and are called at once`, 3, async (random) => {
+        const fleet = new Fleet(random, { rate: LIMIT, burst: LIMIT }, replicas);
+        while (fleet.size < agents) {
+          fleet.join();
+          await seconds(fleet, (stepMs / 1000) * Math.floor(random.next() * 8), busy);
+        }
+        await seconds(fleet, 8, busy);
+        kept(fleet);
+        await fleet.close();
+      });
+    }
 });

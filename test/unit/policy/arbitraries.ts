@@ -123,7 +123,13 @@ const withHedge = fc
   .map(([rest, hedging]) => (hedging === undefined ? rest : { ...rest, idempotent: true, hedge: hedging }));
 
 /** A document that the parser takes. */
-export const document = fc.record(
+/** A rate that all services would share is refused. */
+function possible({ match, spec }: { match: { to: string; from?: unknown }; spec?: unknown }): boolean {
+  const { rateLimit } = (spec ?? {}) as { rateLimit?: { scope?: unknown } | null };
+  return match.to !== 'self' || match.from !== undefined || rateLimit?.scope !== 'cluster';
+}
+
+const anyDocument = fc.record(
   {
     policy: fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,8}$/),
     match: fc.record({ to: callee, from: caller, method }, { requiredKeys: ['to'] }),
@@ -134,6 +140,7 @@ export const document = fc.record(
   },
   { requiredKeys: ['policy', 'match'] },
 );
+export const document = anyDocument.filter(possible);
 
 /** Without keys that the parser refuses, and not as deep as it refuses. */
 function harmless(value: unknown): unknown {

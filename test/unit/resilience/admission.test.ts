@@ -63,6 +63,7 @@ describe('admission', () => {
     expect(admission.refusal(0)).to.deep.equal({
       code: 'overloaded',
       text: '87.5 % of 40 calls succeeded, fewer than 95 %, so some are held back; slow down',
+      section: 'admission',
     });
   });
 

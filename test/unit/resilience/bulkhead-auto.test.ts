@@ -38,6 +38,7 @@ describe('bulkhead with an adaptive limit', () => {
     expect(calls.bulkhead.refusal(0)).to.deep.equal({
       code: 'overloaded',
       text: '20 of 20 calls in flight and 0 of 0 waiting; the limit is what the callee bears at present, slow down',
+      section: 'bulkhead',
     });
   });
 

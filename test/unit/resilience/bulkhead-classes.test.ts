@@ -50,6 +50,7 @@ describe('bulkhead line', () => {
     expect(line.bulkhead.displacedRefusal()).to.deep.equal({
       code: 'overloaded',
       text: 'a more critical call took its place in line, 3 of 3 waiting; slow down or raise maxQueue',
+      section: 'bulkhead',
     });
   });
 

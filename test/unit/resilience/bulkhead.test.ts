@@ -74,6 +74,7 @@ describe('bulkhead', () => {
     expect(line.plan.refusal(0)).to.deep.equal({
       code: 'bulkhead_full',
       text: '1 of 1 calls in flight and 1 of 1 waiting; slow down or raise maxConcurrent',
+      section: 'bulkhead',
     });
   });
 

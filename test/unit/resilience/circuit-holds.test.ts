@@ -37,6 +37,7 @@ describe('forced open', () => {
     expect(circuit.circuit.refusal(circuit.now)).to.deep.equal({
       code: 'circuit_open',
       text: 'forced open until it is released',
+      section: 'circuit',
     });
   });
 
@@ -107,6 +108,7 @@ describe('shadow', () => {
       code: 'circuit_open',
       text: 'retry in 5000 ms',
       retryAfterMs: 5_000,
+      section: 'circuit',
     });
   });
 

@@ -133,6 +133,7 @@ describe('open circuit', () => {
       code: 'circuit_open',
       text: 'retry in 1201 ms',
       retryAfterMs: 1_201,
+      section: 'circuit',
     });
     expect(circuit.permits.out).to.equal(0);
   });

@@ -35,6 +35,7 @@ describe('rate limiter', () => {
       code: 'rate_limited',
       text: 'at most 500 calls per 1s; retry in 2 ms',
       retryAfterMs: 2,
+      section: 'rateLimit',
     });
     expect([admitted(limiter, 2), admitted(limiter, 3)]).to.deep.equal([0, 1]);
   });
@@ -83,53 +84,81 @@ describe('rate limiter of a cluster', () => {
   const shared = spec({ rate: 100, burst: 100, scope: 'cluster' });
 
   it('takes its even part of the limit until it is granted something', () => {
-    const limiter = new RateLimiter(shared, 0);
-    limiter.setKnownAgents(4, 0);
-    expect([0, 500, 10_000].map((now) => admitted(limiter, now))).to.deep.equal([25, 12, 25]);
+    const limiter = new RateLimiter(shared, 0, { agents: 4, sinceMs: 0 });
+    expect([0, 480, 10_000].map((now) => admitted(limiter, now))).to.deep.equal([1, 12, 25]);
+  });
+
+  it('starts with one token, and with its share saved up where that has been its own for an interval', () => {
+    const first = (sinceMs: number) =>
+      admitted(new RateLimiter(shared, 10_000, { agents: 4, sinceMs }), 10_000);
+    expect([20_000, 10_000, 9_800, 9_000, 0].map(first)).to.deep.equal([1, 1, 6, 25, 25]);
+  });
+
+  it('takes a token each interval while nobody has said among how many the limit is divided', () => {
+    const limiter = new RateLimiter(shared, 0, { agents: Number.POSITIVE_INFINITY, sinceMs: 0 });
+    expect([0, 999, 1_000, 60_000].map((now) => admitted(limiter, now))).to.deep.equal([1, 0, 1, 1]);
+    limiter.share(10, 60_000);
+    expect([60_500, 70_000].map((now) => admitted(limiter, now))).to.deep.equal([5, 10]);
+  });
+
+  it('is not held up by being told among how many the limit is divided, and is none the richer', () => {
+    const limiter = new RateLimiter(shared, 0, { agents: 4, sinceMs: -1_000 });
+    limiter.share(2, 0);
+    expect(admitted(limiter, 0)).to.equal(25);
+    limiter.share(20, 0);
+    expect(admitted(limiter, 1_000)).to.equal(5);
+    limiter.grant(40, 1_000, 5_000, 2, 1_000);
+    limiter.share(100, 1_000);
+    expect(admitted(limiter, 2_000)).to.equal(40);
   });
 
   it('fills by its grant, and saves up no more than an interval of it', () => {
     const limiter = new RateLimiter(shared, 0);
-    limiter.grant(40, 1_000, 5_000, 0);
-    expect([0, 500, 4_000].map((now) => admitted(limiter, now))).to.deep.equal([40, 20, 40]);
+    limiter.grant(40, 1_000, 5_000, 1, 0);
+    expect([0, 500, 4_000].map((now) => admitted(limiter, now))).to.deep.equal([1, 20, 40]);
     expect(limiter.refusal(4_000).text).to.equal(
       'at most 100 calls per 1s in the mesh, 40 per 1s of them here; retry in 25 ms',
     );
   });
 
-  it('falls back to its even part when the grant has run out, and not before', () => {
-    const limiter = new RateLimiter(shared, 0);
-    limiter.setKnownAgents(10, 0);
-    limiter.grant(40, 1_000, 2_000, 0);
+  it('falls back to an even part among those who used the limit when its grant is cut off, and not before', () => {
+    const limiter = new RateLimiter(shared, 0, { agents: 50, sinceMs: 0 });
+    limiter.grant(40, 1_000, 2_000, 10, 0);
     admitted(limiter, 1_900);
     // 100 ms by the grant make 4, 400 ms by the even part make 4.
     expect(admitted(limiter, 2_400)).to.equal(8);
     expect(admitted(limiter, 60_000)).to.equal(10);
   });
 
+  it('falls back to an even part among all when its grant ran out because it asked for nothing', () => {
+    const limiter = new RateLimiter(shared, 0, { agents: 50, sinceMs: 0 });
+    limiter.grant(100, 1_000, 5_000, 1, 0);
+    admitted(limiter, 1_900);
+    expect(admitted(limiter, 60_000)).to.equal(2);
+  });
+
   it('waits for the next grant when it was granted nothing', () => {
     const limiter = new RateLimiter(shared, 0);
-    limiter.grant(0, 1_000, 5_000, 0);
+    limiter.grant(0, 1_000, 5_000, 1, 0);
     expect(admitted(limiter, 500)).to.equal(0);
     expect(limiter.refusal(500).retryAfterMs).to.equal(1_000);
-    limiter.grant(10, 1_000, 5_000, 1_000);
+    limiter.grant(10, 1_000, 5_000, 1, 1_000);
     expect(admitted(limiter, 1_500)).to.equal(5);
   });
 
   it('has one token per interval at least, where the limit has fewer than agents', () => {
     const slow = spec({ rate: 6, perMs: 60_000, burst: 6, scope: 'cluster' });
     expect(grantIntervalMs(slow)).to.equal(10_000);
-    const limiter = new RateLimiter(slow, 0);
-    limiter.setKnownAgents(50, 0);
+    const limiter = new RateLimiter(slow, 0, { agents: 50, sinceMs: 0 });
     expect([0, 9_999, 10_000, 60_000].map((now) => admitted(limiter, now))).to.deep.equal([1, 0, 1, 1]);
   });
 
   it('forgets the grant when the limit becomes local', () => {
     const limiter = new RateLimiter(shared, 0);
-    limiter.grant(40, 1_000, 5_000, 0);
+    limiter.grant(40, 1_000, 5_000, 1, 0);
     limiter.reconfigure(spec(), 0);
-    limiter.grant(40, 1_000, 5_000, 0);
-    expect([admitted(limiter, 0), admitted(limiter, 1_000)]).to.deep.equal([10, 10]);
+    limiter.grant(40, 1_000, 5_000, 1, 0);
+    expect([admitted(limiter, 0), admitted(limiter, 1_000)]).to.deep.equal([1, 10]);
   });
 });
 

@@ -29,6 +29,17 @@ describe('wire', () => {
     });
   }
 
+  it('carries shares to an agent, and names the one that is out of bounds', async () => {
+    const { session, encode } = await loadWire();
+    const message = (count: number, id = 'inventory|limit'): ControlMessage => ({
+      message: 'shares',
+      shares: { shares: Array.from({ length: count }, () => ({ id, agents: 8 })), agents: 12 },
+    });
+    expect(session.responseDeserialize(encode(message(2)))).to.deep.equal(message(2));
+    expect(() => session.responseDeserialize(encode(message(1001)))).to.throw(/shares\.shares/);
+    expect(() => session.responseDeserialize(encode(message(1, '')))).to.throw(/shares\.shares\[0\]\.id/);
+  });
+
   it('lets bytes that are encoded already through untouched', async () => {
     const { service, session, encode } = await loadWire();
     const message: ControlMessage = { message: 'drain', drain: { afterMs: 5 } };
