@@ -273,16 +273,17 @@ export class Attempt<T> implements Deadlined, Waiter, Pending, GuardContext {
     const { target, held, options } = this;
     const { surround } = held;
     const plain = this.coordinator === undefined && this.rare === undefined && options.judge === undefined;
-    if (this.stage !== RUNNING || !plain || !target.coarse || target.tally.sampling || surround?.fallback) {
+    const fallsBack = surround !== undefined && surround.fallback !== undefined;
+    if (this.stage !== RUNNING || !plain || !target.coarse || target.tally.sampling || fallsBack) {
       this.answeredFully(value);
       return;
     }
     // What `answeredFully` comes to for nearly every call, in one go.
-    const { targets } = this;
+    const { targets, handle } = this;
     this.stage = OVER;
-    if (this.endsAt !== NEVER) targets.deadlines.lift(this.handle, this);
+    if (this.endsAt !== NEVER) targets.deadlines.lift(handle, this);
     const now = targets.coarse.now();
-    held.plan.finish(this.handle, 'success', now);
+    held.plan.finish(handle, 'success', now);
     target.succeeded(now);
     if (surround !== undefined && surround.budget !== undefined) {
       surround.budget.succeeded();

@@ -2,6 +2,7 @@
  * How a guarded call begins that has more to it than gates: its limits of time, its caller's signal, hedges. Most go on as one
  * attempt and nothing else.
  */
+import { currentContext } from './context.js';
 import { Attempt, type Reject, type Resolve } from './guard-attempt.js';
 import { makeCall } from './guard-call.js';
 import { limitWhole } from './guard-limits.js';
@@ -38,6 +39,15 @@ export function callFully<T>(
   const { resolve, reject } = captured;
   const attempt = new Attempt<T>(targets, target, fn, options ?? noOptions, resolve as Resolve<T>, reject);
   if (shape === undefined) shape = shapeOf(targets, target);
+  if (options === undefined && waitingSince === undefined && target.directMs > 0 && !inContext()) {
+    // What the rest comes to for nearly every call.
+    const { coarse } = targets;
+    const now = coarse.now();
+    const { surround } = attempt.held;
+    if (surround !== undefined && surround.budget !== undefined) surround.budget.callBegan(false);
+    attempt.begin(now, target.directMs, coarse.lagMs);
+    return promise;
+  }
   if (options?.signal?.aborted) {
     reject(options.signal.reason);
     return promise;
@@ -60,6 +70,10 @@ export function callFully<T>(
     attempt.begin(now, attemptMs < wholeMs ? attemptMs : wholeMs, lagMs);
   }
   return promise;
+}
+
+function inContext(): boolean {
+  return currentContext() !== undefined;
 }
 
 /** What runs later from a timer has to find its caller's context again; a signal has to be heard, and hedges to be due. */

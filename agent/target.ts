@@ -56,6 +56,8 @@ export class Target {
   /** And for its beginning: no limit of time is so short that the lag would show. */
   coarseStart: boolean;
   hedgesByPercentile: boolean;
+  /** Length of the one limit of time of calls that have nothing else that begins with them; -1: others begin by the longer way. */
+  directMs: number;
   /** Of the monotonic clock; decides who leaves when there are too many. */
   lastUsedAt = 0;
   /** No longer in the table: whoever holds on to it asks for a new one. */
@@ -84,6 +86,7 @@ export class Target {
     this.timeless = this.plain = true;
     this.slowCallMs = Number.POSITIVE_INFINITY;
     this.coarse = this.coarseStart = this.hedgesByPercentile = false;
+    this.directMs = -1;
     this.use(compiled);
   }
 
@@ -102,6 +105,9 @@ export class Target {
     const limits = [effective.timeout?.value, effective.attemptTimeout?.value];
     this.coarseStart =
       this.coarse && limits.every((limit) => limit === undefined || limit >= LAGS_PER_LIMIT * COARSE_LAG_MS);
+    const alone = !surround || !(surround.hedge || surround.fallback || surround.shadow);
+    const direct = alone && this.coarseStart && effective.attemptTimeout === undefined;
+    this.directMs = direct ? (effective.timeout?.value ?? Number.POSITIVE_INFINITY) : -1;
     if (!this.hedgesByPercentile) this.latency = undefined;
   }
 

@@ -36,34 +36,12 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-export interface RaceOptions {
-  /**
-   * Before each slice, or each round, all garbage is collected: a loop that leaves a lot behind is followed by others that would pay
-   * for it. A collection also throws away optimised code of which no object is alive, so each slice begins with calls that are not
-   * timed.
-   */
-  readonly collect?: 'slice' | 'round';
-  /** Time on the wall, or of the processor: the latter where a small difference of large times must not drown in other work. */
-  readonly clock?: 'wall' | 'cpu';
-}
-
-function cpuNs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) * 1_000;
-}
-
-function wallNs(): number {
-  return Number(process.hrtime.bigint());
-}
-
-/** Nanoseconds a call of each loop, by round: [loop][round]. */
-export async function race(
-  loops: readonly Loop[],
-  rounds: number,
-  calls: number,
-  { collect = 'slice', clock = 'wall' }: RaceOptions = {},
-): Promise<number[][]> {
-  const read = clock === 'cpu' ? cpuNs : wallNs;
+/**
+ * Nanoseconds a call of each loop, by round: [loop][round]. Before each slice all garbage is collected: a loop that leaves a lot behind
+ * is followed by others that would pay for it. A collection also throws away optimised code of which no object is alive, so each slice
+ * begins with calls that are not timed.
+ */
+export async function race(loops: readonly Loop[], rounds: number, calls: number): Promise<number[][]> {
   const gc = () => (globalThis as { gc?: () => void }).gc?.();
   for (const loop of loops) {
     await loop(calls);
@@ -74,17 +52,16 @@ export async function race(
   const warming = Math.ceil(perSlice * WARMING);
   for (let round = 0; round < rounds; round++) {
     const spent = loops.map(() => 0);
-    gc();
     for (let slice = 0; slice < SLICES; slice++) {
       for (let i = 0; i < loops.length; i++) {
         const index = (i + slice) % loops.length;
         await turn();
         const loop = loops[index] as Loop;
-        if (collect === 'slice') gc();
+        gc();
         await loop(warming);
-        const start = read();
+        const start = process.hrtime.bigint();
         await loop(perSlice);
-        spent[index] = (spent[index] ?? 0) + (read() - start);
+        spent[index] = (spent[index] ?? 0) + Number(process.hrtime.bigint() - start);
       }
     }
     for (const [index, total] of spent.entries()) times[index]?.push(total / (perSlice * SLICES));

@@ -18,10 +18,11 @@ import {
   spread,
   times,
 } from './harness.js';
-import type { bytesPerCall, circuitBytes } from './hot-bytes.js';
+import type { bytesPerCall, circuitBytes } from './hot-alone.js';
 import { clients, cpu, type Loops, realClient } from './hot-grpc.js';
 import { loadPeers, type Peer } from './peers.js';
 import { type Plane, startPlane } from './plane.js';
+import { policies } from './policies.js';
 
 type Sdk = typeof import('../sdk/index.js');
 type Mesh = import('../sdk/index.js').Mesh;
@@ -29,36 +30,11 @@ type CircuitModule = typeof import('../core/resilience/circuit.js');
 type PermitsModule = typeof import('../core/resilience/permits.js');
 
 const ROUNDS = 11;
+const ROUNDS_APART = 5;
 const major = process.versions.node.split('.')[0];
 
 const built = <T>(path: string): Promise<T> =>
   import(new URL(`../dist/${path}`, import.meta.url).href) as Promise<T>;
-
-/** By callee: circuit; circuit and bulkhead; with timeout and retry; a circuit that opens at once; everything. */
-const policies: Readonly<Record<string, object>> = {
-  one: { circuit: {} },
-  two: { circuit: {}, bulkhead: { maxConcurrent: 50, maxQueue: 20 } },
-  four: {
-    circuit: {},
-    bulkhead: { maxConcurrent: 50, maxQueue: 20 },
-    timeout: '1s',
-    idempotent: true,
-    retry: { attempts: 3 },
-  },
-  broken: { circuit: { minimumCalls: 1, failureRate: '100%', openFor: '1h' } },
-  all: {
-    timeout: '5s',
-    attemptTimeout: '2s',
-    idempotent: true,
-    retry: { attempts: 3 },
-    circuit: { slowCall: '1s' },
-    bulkhead: { maxConcurrent: 50, maxQueue: 20, queueTimeout: '1s', shares: { critical: '60%' } },
-    rateLimit: { rate: 100_000_000 },
-    admission: {},
-    classify: { NOT_FOUND: 'failure' },
-    fallback: [{ static: {} }],
-  },
-};
 
 const work = async () => 1;
 
@@ -130,10 +106,10 @@ async function guards(mesh: Mesh, out: Figures): Promise<string> {
   const peers = await loadPeers(work);
   try {
     const guarded = (name: string) => loopOf(() => mesh.guard(name, work));
-    await against('circuit', guarded('one'), peers.circuit, 100_000, out);
-    await against('circuit + bulkhead', guarded('two'), peers.circuitAndBulkhead, 100_000, out);
+    await against('circuit', guarded('one'), peers.circuit, 180_000, out);
+    await against('circuit + bulkhead', guarded('two'), peers.circuitAndBulkhead, 180_000, out);
     const four = 'circuit + bulkhead + timeout + retry';
-    await against(four, guarded('four'), peers.four, 60_000, out);
+    await against(four, guarded('four'), peers.four, 180_000, out);
     const refused = rejecting(() => mesh.guard('broken', work));
     await against('open circuit, rejection', refused, peers.open, 60_000, out, rejecting);
   } finally {
@@ -179,14 +155,10 @@ async function pair(out: Figures): Promise<void> {
 
 /** What an interceptor adds to a call over a transport that answers at once. */
 async function interceptors(mesh: Mesh, out: Figures): Promise<void> {
-  const { plain, noop, two, all, close } = clients(mesh);
+  const { plain, two, all, close } = clients(mesh);
   const real = await realClient();
   try {
-    const [base = [], nothing = [], both = [], every = []] = await race(
-      [plain, noop, two, all],
-      ROUNDS,
-      40_000,
-    );
+    const [base = [], nothing = [], both = [], every = []] = apart();
     const added = (of: readonly number[]) => of.map((ns, round) => ns - (base[round] ?? 0));
     // Of the medians: the difference of one round is small beside its noise.
     const noopAdds = spread(added(nothing)).median;
@@ -219,6 +191,28 @@ async function interceptors(mesh: Mesh, out: Figures): Promise<void> {
   }
 }
 
+/**
+ * Nanoseconds a call of each kind of client, by round, each measured in a process of its own: an application has one interceptor, and
+ * a process in which grpc-js has met four kinds of calls runs slower code for all of them.
+ */
+function apart(): number[][] {
+  const kinds = ['plain', 'noop', 'two', 'all'];
+  const seen: number[][] = kinds.map(() => []);
+  for (let round = 0; round < ROUNDS_APART; round++)
+    for (let i = 0; i < kinds.length; i++) {
+      const at = (i + round) % kinds.length;
+      seen[at]?.push(alone(`--call=${kinds[at]}`) as number);
+    }
+  return seen;
+}
+
+/** What `hot-alone.ts` prints. Bytes are counted with a young generation so large that nothing is collected meanwhile. */
+function alone(flag: string, ...node: string[]): unknown {
+  const script = fileURLToPath(new URL('hot-alone.ts', import.meta.url));
+  const flags = ['--expose-gc', ...node, '--import', 'tsx', script, flag];
+  return JSON.parse(execFileSync(process.execPath, flags, { encoding: 'utf8' }));
+}
+
 async function sharesOfRealCall(
   { plain, two, all }: Pick<Loops, 'plain' | 'two' | 'all'>,
   real: Loop,
@@ -243,12 +237,9 @@ async function sharesOfRealCall(
   return { two: share(both), all: share(every), addedNs: every - base, realNs: whole };
 }
 
-/** Bytes are counted in a process of their own, whose young generation is so large that nothing is collected meanwhile. */
 function bytes(out: Figures): void {
-  const flags = ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256', '--import', 'tsx'];
-  const script = fileURLToPath(new URL('hot-bytes.ts', import.meta.url));
-  const text = execFileSync(process.execPath, [...flags, script, '--run'], { encoding: 'utf8' });
-  const seen = JSON.parse(text) as Awaited<ReturnType<typeof bytesPerCall>> &
+  const young = ['--min-semi-space-size=256', '--max-semi-space-size=256'];
+  const seen = alone('--bytes', ...young) as Awaited<ReturnType<typeof bytesPerCall>> &
     Awaited<ReturnType<typeof circuitBytes>>;
   const whole = (value: number) => `${value.toFixed(0)} B`;
   out.rows.push(
@@ -292,7 +283,7 @@ async function main(): Promise<void> {
     conclude({
       title: `A call in process (hot), Node ${major}`,
       command: 'npm run bench:hot',
-      notes: `Medians of ${ROUNDS} interleaved rounds (least–greatest), through the public SDK of the built package, policies from a control plane; beside ${versions}. The real call's CPU is client and server together, on loopback.`,
+      notes: `Medians of ${ROUNDS} interleaved rounds (least–greatest), through the public SDK of the built package, policies from a control plane; beside ${versions}. Interceptors: medians of ${ROUNDS_APART} rounds, each kind of client in a process of its own. The real call's CPU is client and server together, on loopback.`,
       rows: out.rows,
       figures: out.figures,
     });
