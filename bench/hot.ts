@@ -220,6 +220,7 @@ async function sharesOfRealCall(
   const loops = [plain, two, all];
   const seen: number[][] = [[], [], [], []];
   await real(1_000);
+  for (const loop of loops) await loop(120_000);
   for (let round = 0; round < ROUNDS; round++) {
     for (let i = 0; i < loops.length; i++) {
       const at = (i + round) % loops.length;
