@@ -192,8 +192,8 @@ async function interceptors(mesh: Mesh, out: Figures): Promise<void> {
 }
 
 /**
- * Nanoseconds a call of each kind of client, by round, each measured in a process of its own: an application has one interceptor, and
- * a process in which grpc-js has met four kinds of calls runs slower code for all of them.
+ * Nanoseconds a call of each kind of client, by round, each measured in a process of its own: an application has one kind of client,
+ * and what the compiler learns from the others should not count.
  */
 function apart(): number[][] {
   const kinds = ['plain', 'noop', 'two', 'all'];
