@@ -39,7 +39,12 @@ export function callFully<T>(
   const { resolve, reject } = captured;
   const attempt = new Attempt<T>(targets, target, fn, options ?? noOptions, resolve as Resolve<T>, reject);
   if (shape === undefined) shape = shapeOf(targets, target);
-  if (options === undefined && waitingSince === undefined && target.directMs > 0 && !inContext()) {
+  if (
+    options === undefined &&
+    waitingSince === undefined &&
+    target.directMs > 0 &&
+    currentContext() === undefined
+  ) {
     // What the rest comes to for nearly every call.
     const { coarse } = targets;
     const now = coarse.now();
@@ -70,10 +75,6 @@ export function callFully<T>(
     attempt.begin(now, attemptMs < wholeMs ? attemptMs : wholeMs, lagMs);
   }
   return promise;
-}
-
-function inContext(): boolean {
-  return currentContext() !== undefined;
 }
 
 /** What runs later from a timer has to find its caller's context again; a signal has to be heard, and hedges to be due. */

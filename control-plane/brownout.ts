@@ -181,7 +181,16 @@ class BrownoutKeeper implements Brownout {
     const passedMs = how === 'told' || setAt === undefined ? 0 : this.#clock.wallNow() - setAt;
     const leftMs = Math.min(ttlMs, Math.max(0, ttlMs - passedMs));
     this.#endsAtMs = now + leftMs;
-    this.#end = this.#clock.after(Math.ceil(leftMs), () => this.#tell());
+    this.#awaitEnd(leftMs);
+  }
+
+  /** A timer may come before its time, and then there is nothing to tell yet. */
+  #awaitEnd(leftMs: number): void {
+    this.#end = this.#clock.after(Math.ceil(leftMs), () => {
+      const stillMs = (this.#endsAtMs ?? 0) - this.#clock.now();
+      if (stillMs > 0) this.#awaitEnd(stillMs);
+      else this.#tell();
+    });
   }
 
   async #evaluate(): Promise<void> {

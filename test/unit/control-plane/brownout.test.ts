@@ -101,6 +101,14 @@ describe('brownout of a replica', () => {
     expect(brownout.message()).to.deep.include({ level: 0, ttlMs: 0, revision: 0 });
   });
 
+  it('ends with its time, and says so, where timers come early', async () => {
+    const { after } = clock;
+    clock.after = (delayMs, fn) => after.call(clock, delayMs > 1 ? delayMs * 0.9 : delayMs, fn);
+    await put({ level: 3, reason: 'sale', ttl: '10m' });
+    clock.advance(600_001);
+    expect(changes.map(({ view }) => view.level)).to.deep.equal([3, 0]);
+  });
+
   it('begins its time anew with a new level, and not with new features', async () => {
     await put({ level: 3, reason: 'sale', ttl: '10m' });
     clock.advance(300_000);
