@@ -115,7 +115,9 @@ export function conclude(result: Result, flags: readonly string[] = process.argv
   } else {
     console.log(table);
   }
-  if (!flags.includes('--no-write')) record(result.title, table);
+  // A part alone is no table to keep.
+  const part = flags.some((flag) => flag.startsWith('--only='));
+  if (!part && !flags.includes('--no-write')) record(result.title, table);
   if (flags.includes('--check')) {
     for (const line of short) console.error(`falls short: ${line}`);
     if (short.length > 0) process.exitCode = 1;
