@@ -7,7 +7,7 @@
  * without a caller's deadline, than the policy's `timeout` anew; so a fallback that hangs doesn't become the outage. Another service is
  * called off then; a handler is the application's own. What is at hand (cache, static, error) needs neither.
  */
-import { MeshError } from '../core/errors.js';
+import { MeshError, messageOf } from '../core/errors.js';
 import type { FallbackSpec } from '../core/policy/model.js';
 import { degradedMarker, FallbackWalk } from '../core/resilience/fallback.js';
 import type { Outcome } from '../core/resilience/outcome.js';
@@ -56,9 +56,11 @@ export async function fallBack<T>(
       }
       if (answer === CLOSED) break;
       if (answer === undefined) continue;
-      const marker = tell(call, entry, error);
+      const made = madeOf(call, entry, answer.value, error);
+      if (made === undefined) continue;
+      tell(call, entry, error);
       replaced();
-      return options.degraded ? options.degraded(answer.value, marker) : (answer.value as T);
+      return made.value;
     }
   if (failedValue !== undefined) return failedValue;
   if (options.fallback === undefined) throw error;
@@ -184,12 +186,28 @@ class Turn<T> extends Expiry implements Pending {
   }
 }
 
-/** The answer, or the error, is this entry's. Answers the marker that says so. */
-function tell<T>({ held, target }: Attempt<T>, { kind }: FallbackSpec, error: unknown): string {
-  const marker = degradedMarker(kind, reasonOf(error));
+/** The call's answer, of what an entry says; undefined: none can be made of it, which is no reason to lose the call's own failure. */
+function madeOf<T>(
+  { held, target, targets, options }: Attempt<T>,
+  entry: FallbackSpec,
+  value: unknown,
+  error: unknown,
+): { readonly value: T } | undefined {
+  if (!options.degraded) return { value: value as T };
+  try {
+    return { value: options.degraded(value, degradedMarker(entry.kind, reasonOf(error))) };
+  } catch (fault) {
+    const { policy, revision } = held.surround?.fallback?.source ?? {};
+    const fields = { policy: `${policy}@${revision}`, callee: target.callee, fallback: entry.kind };
+    targets.handlers.skipped(entry, fields, `no answer can be made of what it gives: ${messageOf(fault)}`);
+    return undefined;
+  }
+}
+
+/** The answer, or the error, is this entry's. */
+function tell<T>({ held, target }: Attempt<T>, { kind }: FallbackSpec, error: unknown): void {
   target.tally.increment('degraded', kind);
-  target.decide('degrade', held.surround?.fallback?.source, kind, marker);
-  return marker;
+  target.decide('degrade', held.surround?.fallback?.source, kind, degradedMarker(kind, reasonOf(error)));
 }
 
 function chosenError<T>({ held, target }: Attempt<T>, entry: Entry<'error'>, cause: unknown): MeshError {

@@ -48,6 +48,7 @@ export function callFully<T>(
     // What the rest comes to for nearly every call.
     const { coarse } = targets;
     const now = coarse.now();
+    target.lastUsedAt = now;
     const { surround } = attempt.held;
     if (surround !== undefined && surround.budget !== undefined) surround.budget.callBegan(false);
     attempt.begin(now, target.directMs, coarse.lagMs);

@@ -11,7 +11,7 @@ import { checkPath, type FetchInit } from '../agent/http/fetch-call.js';
 import { loadUndici } from '../agent/http/pool.js';
 import { makeClient, passed } from './clients.js';
 import { asInbound, asInterceptor } from './misused.js';
-import { callee, checkFeature, notCallable, placeOf } from './names.js';
+import { callee, checkFeature, checkListener, notCallable, placeOf } from './names.js';
 import type {
   CircuitInfo,
   ClientClass,
@@ -113,7 +113,8 @@ export class PassThroughMesh implements Mesh {
     return {};
   }
 
-  on(): () => void {
+  on(event?: unknown, listener?: unknown): () => void {
+    checkListener(event, listener);
     return () => {};
   }
 

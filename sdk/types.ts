@@ -140,8 +140,8 @@ export interface Mesh {
 
   /**
    * Runs anything that can fail (a query, a request) under the policies of `name`. Rejects with what `fn` throws; with a
-   * MeshError (`circuit_open`, `bulkhead_full`, `bulkhead_timeout`, `deadline_exceeded`, `mesh_closed`) where a policy ends or
-   * refuses it; with `signal.reason` once the given signal aborts.
+   * MeshError (`circuit_open`, `bulkhead_full`, `bulkhead_timeout`, `rate_limited`, `overloaded`, `deadline_exceeded`,
+   * `fallback_error`, `mesh_closed`) where a policy ends or refuses it; with `signal.reason` once the given signal aborts.
    */
   guard<T>(name: string, fn: GuardedFunction<T>, options?: GuardOptions<T>): Promise<T>;
 

@@ -37,13 +37,22 @@ export class Answer {
     return this.#kept ? withBody(this.#response, this.#kept.slice()) : this.#response;
   }
 
-  /** Nobody will read it. A short body is read to its end, so that the connection can be used again. */
-  discard(): void {
+  /**
+   * Nobody will read it. A short body is read to its end, so that the connection can be used again; answers the way to stop that,
+   * undefined where nothing is being read.
+   */
+  discard(): (() => void) | undefined {
     const { body, headers } = this.#response;
-    if (!body || this.#response.bodyUsed) return;
+    if (!body || body.locked || this.#response.bodyUsed) return undefined;
+    const reader = body.getReader();
+    const stop = () => void reader.cancel().catch(() => {});
     const short = Number(headers.get('content-length') ?? Number.NaN) <= KEPT_BYTES_MAX;
-    const done = short ? this.#response.arrayBuffer() : body.cancel();
-    done.catch(() => {});
+    if (!short) {
+      stop();
+      return undefined;
+    }
+    drain(reader).catch(() => {});
+    return stop;
   }
 }
 
@@ -71,6 +80,10 @@ export function degradedAnswer(value: unknown, marker: string): Answer {
   }
   const response = value.take();
   return new Answer(withBody(response, response.body, marker), value.over);
+}
+
+async function drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  while (!(await reader.read()).done);
 }
 
 /** What has been read already, and then the rest. */

@@ -1,15 +1,18 @@
 /**
- * `streamTimeout` of a response whose head has come: its body must have ended by then, or is cut. An entry among the time limits
- * of all calls; one for each body under way.
+ * `streamTimeout` of a response whose head has come: its body must have ended by then, or is cut. And the time that a body has which
+ * nobody wants. An entry among the time limits of all calls; one for each body under way.
  */
 import type { Target } from '../target.js';
 import type { Targets } from '../targets.js';
 import { Expiry } from '../timeouts.js';
 
+/** So long a connection is kept from others for the rest of a response that nobody wants. */
+const DRAIN_MS = 1000;
+
 export class BodyLimit extends Expiry {
   readonly #cut: () => void;
 
-  private constructor(cut: () => void) {
+  constructor(cut: () => void) {
     super();
     this.#cut = cut;
   }
@@ -35,4 +38,11 @@ export class BodyLimit extends Expiry {
     targets.timeouts.set(limit, now, Math.max(0, startedAt + limitMs - now));
     return () => targets.timeouts.lift(limit);
   }
+}
+
+/** A body that nobody wants is received for the sake of its connection, which it must be worth: what has not ended by then is cut. */
+export function limitDrain(targets: Targets, over: Promise<void>, cut: () => void): void {
+  const limit = new BodyLimit(cut);
+  targets.timeouts.set(limit, targets.clock.now(), DRAIN_MS);
+  void over.then(() => targets.timeouts.lift(limit));
 }

@@ -11,7 +11,7 @@ import { MeshError } from '../../core/errors.js';
 import { guard } from '../guard.js';
 import type { EngineOptions, GuardContext, GuardOptions, Judgement } from '../guarded-function.js';
 import { Answer, degradedAnswer, keptAnswer } from './answer.js';
-import { BodyLimit } from './body-limit.js';
+import { BodyLimit, limitDrain } from './body-limit.js';
 import { dial, type Route } from './dial.js';
 import { isUnsent, markUnsent } from './faults.js';
 import { headersOf, type Inherited, inherit } from './headers.js';
@@ -77,7 +77,7 @@ class FetchCall {
       {
         signal: this.callerSignal,
         judge: (answer) => this.#judge(service, answer),
-        discard: (answer) => answer.discard(),
+        discard: (answer) => this.#discard(answer),
         until: (answer) => answer.over,
         degraded: degradedAnswer,
         bytesOf: (answer) => answer.bytes,
@@ -93,9 +93,14 @@ class FetchCall {
     try {
       const value = await this.make(service, { repeatable: false, signal });
       if (this.#judge(service, value) === undefined) return { value };
-      value.discard();
+      this.#discard(value);
     } catch {}
     return undefined;
+  }
+
+  #discard(answer: Answer): void {
+    const stop = answer.discard();
+    if (stop && answer.over) limitDrain(this.parts.targets, answer.over, stop);
   }
 
   #judge(service: string, { status, headers }: Answer): Judgement | undefined {

@@ -7,7 +7,7 @@ import type { Dispatcher } from 'undici';
 import { degradedHeader } from '../../core/resilience/fallback.js';
 import { guard } from '../guard.js';
 import type { EngineOptions, GuardContext, Judgement } from '../guarded-function.js';
-import { BodyLimit } from './body-limit.js';
+import { BodyLimit, limitDrain } from './body-limit.js';
 import { dial, type Route } from './dial.js';
 import { Exchange } from './exchange.js';
 import { isUnmakeable, isUnsent } from './faults.js';
@@ -73,10 +73,10 @@ export class Relay {
       {
         signal: this.#controller.signal,
         judge: (value) => this.#judge(service, value),
-        discard: (value) => value instanceof Exchange && value.discard(),
+        discard: (value) => this.#discard(value),
         until: (value) => (value instanceof Exchange ? value.over : undefined),
         degraded: (value, marker) =>
-          value instanceof Exchange ? value.mark(marker) : new Degraded(value, marker),
+          value instanceof Exchange ? value.mark(marker) : Degraded.of(value, marker),
         unsent: isUnsent,
         ...wishes,
       },
@@ -88,9 +88,15 @@ export class Relay {
     try {
       const value = await this.#make(service, { repeatable: false, signal });
       if (this.#judge(service, value) === undefined) return { value };
-      if (value instanceof Exchange) value.discard();
+      this.#discard(value);
     } catch {}
     return undefined;
+  }
+
+  #discard(value: Heard): void {
+    if (!(value instanceof Exchange)) return;
+    value.discard();
+    limitDrain(this.#parts.targets, value.over, () => value.abort(new Error('nobody wants the rest')));
   }
 
   #judge(service: string, value: Heard): Judgement | undefined {
@@ -154,15 +160,18 @@ export class Relay {
     else this.#controller.abort(reason);
   }
 
-  #degraded({ value, marker }: Degraded): void {
-    const body = Buffer.from(JSON.stringify(value ?? null));
+  #degraded({ body, marker }: Degraded): void {
     const headers = ['content-type', 'application/json', degradedHeader, marker];
     const raw = [...headers, 'content-length', String(body.length)].map((text) => Buffer.from(text));
     const rest = () => {
       this.#upward.data(body);
       this.#upward.end([]);
     };
-    if (this.#upward.head(200, raw, rest, 'OK')) rest();
+    try {
+      if (this.#upward.head(200, raw, rest, 'OK')) rest();
+    } catch (thrown) {
+      this.#upward.fail(asError(thrown));
+    }
   }
 }
 
@@ -171,10 +180,17 @@ type Heard = Exchange | Degraded | Unmakeable;
 
 /** Told as JSON. */
 class Degraded {
-  constructor(
-    readonly value: unknown,
+  private constructor(
+    readonly body: Buffer,
     readonly marker: string,
   ) {}
+
+  /** Throws where JSON can't say the value. */
+  static of(value: unknown, marker: string): Degraded {
+    // Another service's own fallback has answered.
+    if (value instanceof Degraded) return new Degraded(value.body, marker);
+    return new Degraded(Buffer.from(JSON.stringify(value ?? null)), marker);
+  }
 }
 
 class Unmakeable {

@@ -13,7 +13,7 @@
 export type ExtraVerdict = 'ok' | 'budget' | 'throttled';
 
 /** Envoy's `min_retry_concurrency`: so many extras may be under way however few calls are. */
-export const EXTRAS_MIN = 3;
+const EXTRAS_MIN = 3;
 /** A6's `maxTokens` and `tokenRatio`, in ten-thousandths of a token, so that ten successes are one token to the digit. */
 const TOKEN = 10_000;
 const TOKENS_MAX = 10 * TOKEN;

@@ -122,7 +122,8 @@ export class RateLimiter implements Gate {
    * limit is divided. Local limits take none.
    */
   grant(tokens: number, intervalMs: number, ttlMs: number, users: number, now: number): void {
-    if (this.#spec.scope === 'local') return;
+    // What has no interval is no grant: the bucket would divide by it.
+    if (this.#spec.scope === 'local' || !(intervalMs >= 1)) return;
     this.#fill(now);
     const endsAt = Math.floor((now + ttlMs) * TICKS_PER_MS);
     this.#grant = { tokens: Math.max(0, Math.floor(tokens)), intervalMs, endsAt };
