@@ -146,6 +146,19 @@ describe('rate limiter of a cluster', () => {
     expect(admitted(limiter, 1_500)).to.equal(5);
   });
 
+  it('takes no grant without an interval', () => {
+    const limiter = new RateLimiter(shared, 0);
+    for (const [tokens, intervalMs] of [
+      [0, 0],
+      [10, 0],
+      [0, Number.NaN],
+    ] as const)
+      limiter.grant(tokens, intervalMs, 5_000, 1, 0);
+    admitted(limiter, 6_000);
+    expect(admitted(limiter, 7_000)).to.equal(100);
+    expect(limiter.refusal(7_000).text).to.equal('at most 100 calls per 1s; retry in 10 ms');
+  });
+
   it('has one token per interval at least, where the limit has fewer than agents', () => {
     const slow = spec({ rate: 6, perMs: 60_000, burst: 6, scope: 'cluster' });
     expect(grantIntervalMs(slow)).to.equal(10_000);
