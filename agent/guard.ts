@@ -77,7 +77,11 @@ function run<T>(targets: Targets, target: Target, fn: GuardedFunction<T>): Promi
   // Not a number compares as false with everything: whoever asks how long this took finds that it was not slow, by chance or not.
   const handle = plan.admit(weight === TIMED ? startedAt : Number.NaN, Number.POSITIVE_INFINITY);
   if (handle < 0) {
-    if (handle === REFUSED) return rejected(target.rejection(plan, targets.clock.now()));
+    if (handle === REFUSED) {
+      const now = targets.clock.now();
+      target.lastUsedAt = now;
+      return rejected(target.rejection(plan, now));
+    }
     if (target.plan === plan) return callFully(targets, target, fn, undefined, targets.clock.now());
     // Whoever was let in meanwhile has changed the policies: it asks those that hold now.
     plan.displaced(plan.waiting, targets.clock.now());

@@ -290,6 +290,76 @@ describe('the dispatcher under policies', () => {
     expect(await body.json()).to.deep.equal({ rate: 1 });
   });
 
+  it('passes a fallback over that JSON can’t say, and ends where the reader throws', async () => {
+    callee.answer = (_request, response) => void response.writeHead(503).end();
+    const { bench, dispatcher } = use({
+      fallback: [
+        { kind: 'handler', name: 'large' },
+        { kind: 'handler', name: 'code' },
+        { kind: 'static', value: 'plain' },
+      ],
+    });
+    bench.targets.handlers.set('large', () => ({ amount: 1n }));
+    bench.targets.handlers.set('code', () => () => 1);
+    const { headers, body } = await request('http://payments/', { dispatcher });
+    expect(await body.json()).to.equal('plain');
+    expect(headers['switchgear-degraded']).to.match(/^static; /);
+    const error = new Error('not like that');
+    const handed = await new Promise((resolve) => {
+      dispatcher.dispatch(
+        { method: 'GET', path: '/' },
+        {
+          onRequestStart: () => {},
+          onResponseStart: () => {
+            throw error;
+          },
+          onResponseError: (_controller, fault) => resolve(fault),
+        },
+      );
+    });
+    expect(handed).to.equal(error);
+    await idle(bench);
+  });
+
+  it('hands on what another service’s own fallback says, as it is', async () => {
+    callee.answer = (_request, response) => void response.writeHead(503).end();
+    const { bench, dispatcher } = use();
+    const to = 'payments-copy';
+    bench.policies = (name) =>
+      effectiveOf({
+        fallback: name === 'payments' ? [{ kind: 'target', to }] : [{ kind: 'static', value: { rate: 2 } }],
+      });
+    bench.targets.refresh();
+    bench.tell(to, endpoints([callee.address]));
+    const { headers, body } = await request('http://payments/', { dispatcher });
+    expect(headers['switchgear-degraded']).to.match(/^target; /);
+    expect(await body.json()).to.deep.equal({ rate: 2 });
+    await idle(bench);
+  });
+
+  it('cuts a response that nobody wants and that does not end, a second later', async () => {
+    const slow = new Set<object>();
+    callee.answer = (_request, response) => {
+      if (callee.requests.length > 1) return void response.end('hello');
+      slow.add(response);
+      response.on('close', () => slow.delete(response));
+      response.writeHead(503).write('a');
+    };
+    const { bench, dispatcher } = use({
+      retry: { attempts: 2, on: ['UNAVAILABLE'], backoff: { baseMs: 1, maxMs: 1 }, budget: 1 },
+      idempotent: true,
+    });
+    const asked = request('http://payments/', { dispatcher });
+    await until(() => bench.targets.get('payments').tally.retries === 1, { what: 'the pause' });
+    bench.clock.advance(1);
+    const { body } = await asked;
+    expect(await body.text()).to.equal('hello');
+    expect(slow.size).to.equal(1);
+    bench.clock.advance(1_000);
+    await until(() => slow.size === 0, { what: 'the end of the other response' });
+    await idle(bench);
+  });
+
   it('answers from another service, and says so', async () => {
     callee.answer = (_request, response) => void response.writeHead(503).end();
     const other = await startHttpCallee();

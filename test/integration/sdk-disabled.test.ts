@@ -50,6 +50,7 @@ describe('SWITCHGEAR_DISABLED=1', () => {
       client.close();
       mesh.fallback('lastKnown', () => 1)();
       mesh.on('circuit', () => {})();
+      expect(() => mesh.on('circit' as never, () => {})).to.throw(/circit/);
       expect(fake.streams).to.have.length(0);
       expect(logger.of('warn')).to.deep.equal([]);
     } finally {

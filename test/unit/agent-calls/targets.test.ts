@@ -54,6 +54,19 @@ describe('more keys than the cap', () => {
     expect(targets.size).to.equal(19);
   });
 
+  for (const limits of [{}, { timeout: 60_000 }])
+    it(`count a call that was turned away as use (${Object.keys(limits).join() || 'no limit of time'})`, async () => {
+      const rateLimit = { rate: 2, perMs: 3_600_000, burst: 2, scope: 'local', by: 'service' } as const;
+      const { clock, targets } = bench(effectiveOf({ rateLimit, ...limits }), { maxKeys: 10 });
+      let admitted = 0;
+      for (let i = 0; i < 60; i++) {
+        clock.advance(1);
+        await guard(targets, 'limited', async () => admitted++).catch(() => {});
+        if (i % 2) await guard(targets, `name ${i}`, async () => i);
+      }
+      expect(admitted).to.equal(2);
+    });
+
   it('never push out a circuit that is open, or a bulkhead in use', async () => {
     const { targets } = bench(effectiveOf({ circuit, bulkhead: bulkheadSpec(1) }), { maxKeys: 3 });
     await rejectionOf(guard(targets, 'open', fails));
