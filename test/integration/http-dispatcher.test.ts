@@ -4,9 +4,9 @@
  */
 import { expect } from 'chai';
 import { type Dispatcher, request, fetch as undiciFetch } from 'undici';
-import { endpoints, startHttpCallee } from '../support/http-callee.js';
+import { startHttpCallee } from '../support/http-callee.js';
 import { BIG, httpTests } from '../support/http-tests.js';
-import { bulkheadSpec, circuitSpec, effectiveOf } from '../support/specs.js';
+import { bulkheadSpec, circuitSpec } from '../support/specs.js';
 import { rejectionOf } from '../support/targets.js';
 import { until } from '../support/until.js';
 
@@ -281,62 +281,6 @@ describe('the dispatcher under policies', () => {
     await other.stop();
   });
 
-  it('answers by a fallback', async () => {
-    callee.answer = (_request, response) => void response.writeHead(503).end();
-    const { dispatcher } = use({ fallback: [{ kind: 'static', value: { rate: 1 } }] });
-    const { statusCode, headers, body } = await request('http://payments/', { dispatcher });
-    expect(statusCode).to.equal(200);
-    expect(headers).to.have.property('switchgear-degraded');
-    expect(await body.json()).to.deep.equal({ rate: 1 });
-  });
-
-  it('passes a fallback over that JSON can’t say, and ends where the reader throws', async () => {
-    callee.answer = (_request, response) => void response.writeHead(503).end();
-    const { bench, dispatcher } = use({
-      fallback: [
-        { kind: 'handler', name: 'large' },
-        { kind: 'handler', name: 'code' },
-        { kind: 'static', value: 'plain' },
-      ],
-    });
-    bench.targets.handlers.set('large', () => ({ amount: 1n }));
-    bench.targets.handlers.set('code', () => () => 1);
-    const { headers, body } = await request('http://payments/', { dispatcher });
-    expect(await body.json()).to.equal('plain');
-    expect(headers['switchgear-degraded']).to.match(/^static; /);
-    const error = new Error('not like that');
-    const handed = await new Promise((resolve) => {
-      dispatcher.dispatch(
-        { method: 'GET', path: '/' },
-        {
-          onRequestStart: () => {},
-          onResponseStart: () => {
-            throw error;
-          },
-          onResponseError: (_controller, fault) => resolve(fault),
-        },
-      );
-    });
-    expect(handed).to.equal(error);
-    await idle(bench);
-  });
-
-  it('hands on what another service’s own fallback says, as it is', async () => {
-    callee.answer = (_request, response) => void response.writeHead(503).end();
-    const { bench, dispatcher } = use();
-    const to = 'payments-copy';
-    bench.policies = (name) =>
-      effectiveOf({
-        fallback: name === 'payments' ? [{ kind: 'target', to }] : [{ kind: 'static', value: { rate: 2 } }],
-      });
-    bench.targets.refresh();
-    bench.tell(to, endpoints([callee.address]));
-    const { headers, body } = await request('http://payments/', { dispatcher });
-    expect(headers['switchgear-degraded']).to.match(/^target; /);
-    expect(await body.json()).to.deep.equal({ rate: 2 });
-    await idle(bench);
-  });
-
   it('cuts a response that nobody wants and that does not end, a second later', async () => {
     const slow = new Set<object>();
     callee.answer = (_request, response) => {
@@ -360,22 +304,6 @@ describe('the dispatcher under policies', () => {
     await idle(bench);
   });
 
-  it('answers from another service, and says so', async () => {
-    callee.answer = (_request, response) => void response.writeHead(503).end();
-    const other = await startHttpCallee();
-    const { bench, dispatcher } = use();
-    const to = 'payments-copy';
-    bench.policies = (name) =>
-      name === 'payments' ? effectiveOf({ fallback: [{ kind: 'target', to }] }) : {};
-    bench.targets.refresh();
-    bench.tell(to, endpoints([other.address]));
-    const { headers, body } = await request('http://payments/', { dispatcher });
-    expect(headers['switchgear-degraded']).to.match(/^target; /);
-    expect(await body.text()).to.equal('hello');
-    await idle(bench);
-    await other.stop();
-  });
-
   it('hands over the failed status, whole, where a further attempt is turned away', async () => {
     for (const sent of ['down', BIG]) {
       callee.answer = (_request, response) => void response.writeHead(503).end(sent);
@@ -395,25 +323,5 @@ describe('the dispatcher under policies', () => {
       await bench.end();
     }
     expect(callee.requests).to.have.length(2);
-  });
-
-  it('calls another service off when its time is over', async () => {
-    callee.answer = (_request, response) => void response.writeHead(503).end();
-    const other = await startHttpCallee(() => undefined);
-    const { bench, dispatcher } = use();
-    const to = 'payments-copy';
-    bench.policies = (name) =>
-      name === 'payments' ? effectiveOf({ timeout: 100, fallback: [{ kind: 'target', to }] }) : {};
-    bench.targets.refresh();
-    bench.tell(to, endpoints([other.address]));
-    const asked = request('http://payments/', { dispatcher });
-    await until(() => other.bodies.length === 1, { what: 'the call elsewhere' });
-    bench.clock.advance(100);
-    const { statusCode, body } = await asked;
-    await body.dump();
-    expect(statusCode).to.equal(503);
-    await until(() => other.sockets.size === 0, { what: 'the end of the call elsewhere' });
-    await idle(bench);
-    await other.stop();
   });
 });
