@@ -2,8 +2,7 @@
  * How a guarded call begins that has more to it than gates: its limits of time, its caller's signal, hedges. Most go on as one
  * attempt and nothing else.
  */
-import { currentContext } from './context.js';
-import { Attempt, type Reject, type Resolve } from './guard-attempt.js';
+import { Attempt } from './guard-attempt.js';
 import { makeCall } from './guard-call.js';
 import { limitWhole } from './guard-limits.js';
 import type { EngineOptions, GuardedFunction } from './guarded-function.js';
@@ -18,14 +17,21 @@ const noOptions = {};
  */
 let shape: Attempt<unknown> | undefined;
 
-type Executor<T> = (resolve: Resolve<T>, reject: Reject) => void;
-
-/** One for all promises: a function made for each costs as much as the promise. */
-const captured: { resolve: Resolve<never>; reject: Reject } = { resolve() {}, reject() {} };
-const capture: Executor<never> = (resolve, reject) => {
-  captured.resolve = resolve;
-  captured.reject = reject;
-};
+/** What `callFully` comes to for nearly every call: no wishes of the caller's, no context, and a target that says `directMs`. */
+export function callDirectly<T>(targets: Targets, target: Target, fn: GuardedFunction<T>): Promise<T> {
+  let attempt!: Attempt<T>;
+  const promise = new Promise<T>((resolve, reject) => {
+    attempt = new Attempt<T>(targets, target, fn, noOptions, resolve, reject);
+  });
+  if (shape === undefined) shape = shapeOf(targets, target);
+  const { coarse } = targets;
+  const now = coarse.now();
+  target.lastUsedAt = now;
+  const { surround } = attempt.held;
+  if (surround !== undefined && surround.budget !== undefined) surround.budget.callBegan(false);
+  attempt.begin(now, target.directMs, coarse.lagMs);
+  return promise;
+}
 
 /** `waitingSince`: the target's plan has just answered WAITING to this call's `admit`. */
 export function callFully<T>(
@@ -35,27 +41,13 @@ export function callFully<T>(
   options: EngineOptions<T> | undefined,
   waitingSince?: number,
 ): Promise<T> {
-  const promise = new Promise<T>(capture as Executor<T>);
-  const { resolve, reject } = captured;
-  const attempt = new Attempt<T>(targets, target, fn, options ?? noOptions, resolve as Resolve<T>, reject);
+  let attempt!: Attempt<T>;
+  const promise = new Promise<T>((resolve, reject) => {
+    attempt = new Attempt<T>(targets, target, fn, options ?? noOptions, resolve, reject);
+  });
   if (shape === undefined) shape = shapeOf(targets, target);
-  if (
-    options === undefined &&
-    waitingSince === undefined &&
-    target.directMs > 0 &&
-    currentContext() === undefined
-  ) {
-    // What the rest comes to for nearly every call.
-    const { coarse } = targets;
-    const now = coarse.now();
-    target.lastUsedAt = now;
-    const { surround } = attempt.held;
-    if (surround !== undefined && surround.budget !== undefined) surround.budget.callBegan(false);
-    attempt.begin(now, target.directMs, coarse.lagMs);
-    return promise;
-  }
   if (options?.signal?.aborted) {
-    reject(options.signal.reason);
+    attempt.reject(options.signal.reason);
     return promise;
   }
   const coarse = target.coarseStart && waitingSince === undefined;

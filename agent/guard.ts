@@ -8,7 +8,7 @@ import { criticalities, rankOf } from '../core/criticality.js';
 import { MeshError } from '../core/errors.js';
 import { type Plan, TURNED_AWAY } from '../core/resilience/plan.js';
 import { currentContext } from './context.js';
-import { callFully } from './guard-start.js';
+import { callDirectly, callFully } from './guard-start.js';
 import {
   type EngineOptions,
   type GuardContext,
@@ -41,8 +41,10 @@ export function guard<T>(
   } catch (error) {
     return Promise.reject(error);
   }
-  if (target.plain && options === undefined && currentContext() === undefined)
-    return run(targets, target, fn);
+  if (options === undefined && currentContext() === undefined) {
+    if (target.plain) return run(targets, target, fn);
+    if (target.directMs > 0) return callDirectly(targets, target, fn);
+  }
   return callFully(targets, target, fn, options);
 }
 

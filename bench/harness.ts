@@ -28,8 +28,6 @@ export type Loop = (calls: number) => Promise<void> | void;
 
 /** A round is cut into slices, in which the loops take turns: what slows the machine slows all of them alike. */
 const SLICES = 6;
-/** Of a slice's calls, so many more come before it. */
-const WARMING = 0.2;
 
 /** Lets timers and sockets have their turn. */
 function turn(): Promise<void> {
@@ -38,8 +36,9 @@ function turn(): Promise<void> {
 
 /**
  * Nanoseconds a call of each loop, by round: [loop][round]. Before each slice all garbage is collected: a loop that leaves a lot behind
- * is followed by others that would pay for it. A collection also throws away optimised code of which no object is alive, so each slice
- * begins with calls that are not timed.
+ * is followed by others that would pay for it. A collection also throws away optimised code of which no object is alive, and gives pages
+ * of the young generation back to the system, whose return costs a light call more than the call: so before each slice come as many
+ * calls that are not timed.
  */
 export async function race(loops: readonly Loop[], rounds: number, calls: number): Promise<number[][]> {
   const gc = () => (globalThis as { gc?: () => void }).gc?.();
@@ -49,7 +48,6 @@ export async function race(loops: readonly Loop[], rounds: number, calls: number
   }
   const times: number[][] = loops.map(() => []);
   const perSlice = Math.ceil(calls / SLICES);
-  const warming = Math.ceil(perSlice * WARMING);
   for (let round = 0; round < rounds; round++) {
     const spent = loops.map(() => 0);
     for (let slice = 0; slice < SLICES; slice++) {
@@ -58,7 +56,7 @@ export async function race(loops: readonly Loop[], rounds: number, calls: number
         await turn();
         const loop = loops[index] as Loop;
         gc();
-        await loop(warming);
+        await loop(perSlice);
         const start = process.hrtime.bigint();
         await loop(perSlice);
         spent[index] = (spent[index] ?? 0) + Number(process.hrtime.bigint() - start);

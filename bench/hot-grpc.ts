@@ -83,9 +83,16 @@ function loopOf(client: grpc.Client): Loop {
 
 function call(client: grpc.Client, deadline: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const done = (error: grpc.ServiceError | null, value?: Buffer) =>
-      error ? reject(error) : resolve(value ?? body);
-    client.makeUnaryRequest(path, identity, identity, body, new grpc.Metadata(), { deadline }, done);
+    // Not a constant: what runs TypeScript gives those names, at the price of a call's tenth.
+    client.makeUnaryRequest(
+      path,
+      identity,
+      identity,
+      body,
+      new grpc.Metadata(),
+      { deadline },
+      (error: grpc.ServiceError | null, value?: Buffer) => (error ? reject(error) : resolve(value ?? body)),
+    );
   });
 }
 

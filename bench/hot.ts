@@ -19,7 +19,7 @@ import {
   times,
 } from './harness.js';
 import type { bytesPerCall, circuitBytes } from './hot-alone.js';
-import { clients, cpu, type Loops, realClient } from './hot-grpc.js';
+import { cpu, realClient } from './hot-grpc.js';
 import { loadPeers, type Peer } from './peers.js';
 import { type Plane, startPlane } from './plane.js';
 import { policies } from './policies.js';
@@ -30,7 +30,7 @@ type CircuitModule = typeof import('../core/resilience/circuit.js');
 type PermitsModule = typeof import('../core/resilience/permits.js');
 
 const ROUNDS = 11;
-const ROUNDS_APART = 5;
+const PROCESSES = 9;
 const major = process.versions.node.split('.')[0];
 
 const built = <T>(path: string): Promise<T> =>
@@ -154,56 +154,58 @@ async function pair(out: Figures): Promise<void> {
 }
 
 /** What an interceptor adds to a call over a transport that answers at once. */
-async function interceptors(mesh: Mesh, out: Figures): Promise<void> {
-  const { plain, two, all, close } = clients(mesh);
-  const real = await realClient();
-  try {
-    const [base = [], nothing = [], both = [], every = []] = apart();
-    const added = (of: readonly number[]) => of.map((ns, round) => ns - (base[round] ?? 0));
-    // Of the medians: the difference of one round is small beside its noise.
-    const noopAdds = spread(added(nothing)).median;
-    const addition = (title: string, of: readonly number[]) => {
-      const adds = spread(added(of));
-      const ratio = adds.median / noopAdds;
-      out.rows.push({
-        what: title,
-        value: `+ ${nanoseconds(adds)}`,
-        baseline: `no-op InterceptingCall + ${noopAdds.toFixed(0)} ns`,
-        ratio: `${ratio.toFixed(2)} ×`,
-      });
-      return ratio;
-    };
-    const ratio = addition('interceptor, circuit + bulkhead', both);
-    addition('interceptor, every stage on', every);
-    out.figures.push({ name: 'interceptor: circuit + bulkhead ÷ no-op InterceptingCall', value: ratio });
-    const shares = await sharesOfRealCall({ plain, two, all }, real.loop);
-    out.figures.push({ name: 'interceptor: added CPU ÷ real unary call', value: shares.two });
-    out.figures.push({ name: 'interceptor: every stage, added CPU ÷ real unary call', value: shares.all });
+async function interceptors(out: Figures): Promise<void> {
+  const { noop, two, all } = apart();
+  const addition = (title: string, adds: Spread) => {
     out.rows.push({
-      what: 'interceptor, every stage on, added CPU',
-      value: `${shares.addedNs.toFixed(0)} ns`,
-      baseline: `real unary call ${(shares.realNs / 1_000).toFixed(0)} µs`,
-      ratio: `${(100 * shares.all).toFixed(2)} %`,
+      what: title,
+      value: `+ ${nanoseconds(adds)}`,
+      baseline: `no-op InterceptingCall + ${nanoseconds(noop)}`,
+      ratio: `${(adds.median / noop.median).toFixed(2)} ×`,
     });
-  } finally {
-    close();
-    real.close();
-  }
+  };
+  addition('interceptor, circuit + bulkhead', two);
+  addition('interceptor, every stage on', all);
+  const real = await realCall();
+  out.rows.push({
+    what: 'interceptor, every stage on, added',
+    value: nanoseconds(all),
+    baseline: `CPU of a real unary call ${(real.median / 1_000).toFixed(0)} µs`,
+    ratio: `${((100 * all.median) / real.median).toFixed(2)} %`,
+  });
+  out.figures.push(
+    {
+      name: 'interceptor: circuit + bulkhead ÷ no-op InterceptingCall',
+      value: two.median / noop.median,
+    },
+    { name: 'interceptor: added CPU ÷ real unary call', value: two.median / real.median },
+    { name: 'interceptor: every stage, added CPU ÷ real unary call', value: all.median / real.median },
+  );
 }
 
 /**
- * Nanoseconds a call of each kind of client, by round, each measured in a process of its own: an application has one kind of client,
- * and what the compiler learns from the others should not count.
+ * Nanoseconds that each kind of interceptor adds to a call, measured in processes of its own: an application has one kind, what the
+ * compiler learns from the others should not count, and what it happens to decide in one process is not what it decides in the next.
  */
-function apart(): number[][] {
-  const kinds = ['plain', 'noop', 'two', 'all'];
-  const seen: number[][] = kinds.map(() => []);
-  for (let round = 0; round < ROUNDS_APART; round++)
-    for (let i = 0; i < kinds.length; i++) {
-      const at = (i + round) % kinds.length;
-      seen[at]?.push(alone(`--call=${kinds[at]}`) as number);
-    }
-  return seen;
+function apart(): Record<'noop' | 'two' | 'all', Spread> {
+  const seen: Record<'noop' | 'two' | 'all', number[]> = { noop: [], two: [], all: [] };
+  for (let round = 0; round < PROCESSES; round++)
+    for (const kind of ['noop', 'two', 'all'] as const)
+      seen[kind].push((alone(`--call=${kind}`) as { added: number }).added);
+  return { noop: spread(seen.noop), two: spread(seen.two), all: spread(seen.all) };
+}
+
+/** Nanoseconds of CPU, of client and server together. */
+async function realCall(): Promise<Spread> {
+  const real = await realClient();
+  try {
+    await real.loop(10_000);
+    const seen: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) seen.push(await cpu(real.loop, 2_000));
+    return spread(seen);
+  } finally {
+    real.close();
+  }
 }
 
 /** What `hot-alone.ts` prints. Bytes are counted with a young generation so large that nothing is collected meanwhile. */
@@ -211,31 +213,6 @@ function alone(flag: string, ...node: string[]): unknown {
   const script = fileURLToPath(new URL('hot-alone.ts', import.meta.url));
   const flags = ['--expose-gc', ...node, '--import', 'tsx', script, flag];
   return JSON.parse(execFileSync(process.execPath, flags, { encoding: 'utf8' }));
-}
-
-async function sharesOfRealCall(
-  { plain, two, all }: Pick<Loops, 'plain' | 'two' | 'all'>,
-  real: Loop,
-): Promise<{ two: number; all: number; addedNs: number; realNs: number }> {
-  const loops = [plain, two, all];
-  const seen: number[][] = [[], [], [], []];
-  await real(1_000);
-  for (const loop of loops) await loop(120_000);
-  for (let round = 0; round < ROUNDS; round++) {
-    for (let i = 0; i < loops.length; i++) {
-      const at = (i + round) % loops.length;
-      seen[at]?.push(await cpu(loops[at] as Loop, 40_000));
-    }
-    seen[3]?.push(await cpu(real, 2_000));
-  }
-  const [base, both, every, whole] = seen.map((values) => spread(values).median) as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  const share = (with_: number) => Math.max(0, with_ - base) / whole;
-  return { two: share(both), all: share(every), addedNs: every - base, realNs: whole };
 }
 
 function bytes(out: Figures): void {
@@ -279,12 +256,12 @@ async function main(): Promise<void> {
   try {
     const versions = wanted('guard') ? await guards(mesh, out) : 'nobody';
     if (wanted('core')) await pair(out);
-    if (wanted('interceptor')) await interceptors(mesh, out);
+    if (wanted('interceptor')) await interceptors(out);
     if (wanted('bytes')) bytes(out);
     conclude({
       title: `A call in process (hot), Node ${major}`,
       command: 'npm run bench:hot',
-      notes: `Medians of ${ROUNDS} interleaved rounds (least–greatest), through the public SDK of the built package, policies from a control plane; beside ${versions}. Interceptors: medians of ${ROUNDS_APART} rounds, each kind of client in a process of its own. The real call's CPU is client and server together, on loopback.`,
+      notes: `Medians of ${ROUNDS} interleaved rounds (least–greatest), through the public SDK of the built package, policies from a control plane; beside ${versions}. Interceptors: medians of ${PROCESSES} processes of each kind, in which short slices of calls with it and without take turns. The real call's CPU is client and server together, on loopback.`,
       rows: out.rows,
       figures: out.figures,
     });

@@ -76,12 +76,15 @@ export class Bulkhead implements Gate {
     return this.#limit;
   }
 
+  /** Takes a slot if there is nothing else to heed; false says nothing yet: ask `admit`. */
+  enter(): boolean {
+    if (this.#inUse >= this.#openTo) return false;
+    this.#inUse++;
+    return true;
+  }
+
   admit(row: number, now: number): Verdict {
-    if (this.#inUse < this.#openTo) {
-      this.#inUse++;
-      return ADMITTED;
-    }
-    return this.#admitSlowly(row, now);
+    return this.enter() ? ADMITTED : this.#admitSlowly(row, now);
   }
 
   /** `note`: what the permit's note was while its row was still its own. */

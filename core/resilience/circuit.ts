@@ -56,11 +56,8 @@ export class Circuit implements Gate {
   #plain: boolean;
   /** Plain and closed: a call is let through as it comes. */
   #letting: boolean;
-  /**
-   * The epoch while it is letting, over time, with no slow calls to tell: a success is one more in the window, and that is all.
-   * Otherwise -1.
-   */
-  #swift = -1;
+  /** The epoch while it lets through, over time, with no slow calls to tell: a success is just one more. Else -1. @internal */
+  swift = -1;
   readonly #permits: Permits;
   readonly #listener: CircuitListener;
 
@@ -114,7 +111,7 @@ export class Circuit implements Gate {
   tryAcquire(now: number, deadline = Number.POSITIVE_INFINITY): number {
     const permits = this.#permits;
     const handle = permits.free;
-    const epoch = this.#swift;
+    const epoch = this.swift;
     if (epoch < 0 || handle < 0) return this.#tryAcquireSlowly(now, deadline);
     const slots = permits.slots;
     const row = handle & ROW_MASK;
@@ -135,12 +132,10 @@ export class Circuit implements Gate {
     if (slots[slot] !== handle) return;
     const next = (handle + NEXT_GENERATION) & HANDLE_MASK;
     slots[slot] = next;
-    if (outcome === 'success' && slots[slot + EPOCH] === this.#swift) {
+    if (outcome === 'success' && slots[slot + EPOCH] === this.swift) {
       slots[slot + NEXT_FREE] = permits.free;
       permits.free = next;
-      const time = this.#time as TimeWindow;
-      time.succeeded(now);
-      if (time.bad > 0) this.#judgeWindow(now);
+      this.succeed(now);
       return;
     }
     this.settle(row, outcome, now);
@@ -167,16 +162,20 @@ export class Circuit implements Gate {
 
   settle(row: number, outcome: Outcome, now: number): void {
     const epoch = this.#permits.epoch(row);
-    if (outcome === 'success' && epoch === this.#swift) {
-      const time = this.#time as TimeWindow;
-      time.succeeded(now);
-      // Nothing to judge while nothing is wrong. The judging stands apart to keep this small enough to be inlined.
-      if (time.bad > 0) this.#judgeWindow(now);
+    if (outcome === 'success' && epoch === this.swift) {
+      this.succeed(now);
     } else if (epoch !== this.#epoch || this.#state.kind !== 'closed') {
       this.#settleSlowly(row, epoch, outcome, now);
     } else if (outcome !== 'neutral') {
       this.#record(row, outcome, now);
     }
+  }
+
+  /** A success of the `swift` epoch. The judging stands apart, so that this is inlined. @internal */
+  succeed(now: number): void {
+    const time = this.#time as TimeWindow;
+    time.succeeded(now);
+    if (time.bad > 0) this.#judgeWindow(now);
   }
 
   refusal(now: number): Refusal {
@@ -262,7 +261,7 @@ export class Circuit implements Gate {
   #settleIn(): void {
     this.#letting = this.#plain && this.#state.kind === 'closed';
     const untimed = this.#time !== undefined && this.#slowCallMs === Number.POSITIVE_INFINITY;
-    this.#swift = this.#letting && untimed ? this.#epoch : -1;
+    this.swift = this.#letting && untimed ? this.#epoch : -1;
   }
 
   #settleSlowly(row: number, epoch: number, outcome: Outcome, now: number): void {

@@ -31,8 +31,18 @@ const NO_ROW = -1;
 /** No handle: every permit is out, or the handle's permit has ended. */
 export const NONE = NO_ROW;
 
-/** For `Circuit`, which writes the common case out. */
-export const layout = { ROW_MASK, NEXT_GENERATION, HANDLE_MASK, EPOCH, NEXT_FREE, SLOT_SHIFT } as const;
+/** For `Circuit` and `Plan`, which write the common case out. */
+export const layout = {
+  ROW_MASK,
+  NEXT_GENERATION,
+  HANDLE_MASK,
+  EPOCH,
+  NEXT_FREE,
+  RANK,
+  HELD,
+  NOTE,
+  SLOT_SHIFT,
+} as const;
 
 export class Permits {
   /**

@@ -15,7 +15,7 @@ import { Bulkhead } from './bulkhead.js';
 import { Circuit } from './circuit.js';
 import { ADMITTED, type Gate, QUEUED, type Refusal, type Verdict, type Waiter } from './gate.js';
 import type { Outcome } from './outcome.js';
-import { NONE, type Permits } from './permits.js';
+import { layout, NONE, type Permits } from './permits.js';
 
 /** Answers of `admit` that are no handle. */
 export const TURNED_AWAY = -1;
@@ -26,6 +26,9 @@ const SETTLED = -1;
 // Constants of this module: what is imported is read from memory each time (`permits.ts`).
 const PASS = ADMITTED;
 const NO_PERMIT = NONE;
+const { ROW_MASK, NEXT_GENERATION, HANDLE_MASK, EPOCH, NEXT_FREE, RANK, HELD, NOTE, SLOT_SHIFT } = layout;
+/** Gates of a plan that has a bulkhead and a circuit, and nothing else. */
+const PAIR = 2;
 
 type Settling = Gate & Required<Pick<Gate, 'settle'>>;
 type Leaving = Gate & Required<Pick<Gate, 'leave'>>;
@@ -45,6 +48,8 @@ export class Plan {
    */
   readonly #bulkhead: Bulkhead | undefined;
   readonly #circuit: Circuit | undefined;
+  /** The bulkhead, where it and a circuit are all there is. */
+  readonly #paired: Bulkhead | undefined;
   /** Of the outer gates, those that want to hear the outcome, and those that hold something to the end; innermost first. */
   readonly #settling: readonly Settling[];
   readonly #leaving: readonly Leaving[];
@@ -65,6 +70,7 @@ export class Plan {
     this.#bulkhead = bulkhead instanceof Bulkhead && !hears(bulkhead) ? bulkhead : undefined;
     if (this.#bulkhead) outer.pop();
     this.#outer = outer;
+    this.#paired = this.#circuit !== undefined && outer.length === 0 ? this.#bulkhead : undefined;
     const outwards = [...outer].reverse();
     this.#settling = outwards.filter((gate): gate is Settling => gate.settle !== undefined);
     this.#leaving = outwards.filter((gate): gate is Leaving => gate.leave !== undefined);
@@ -92,9 +98,30 @@ export class Plan {
 
   /**
    * A handle for `finish` if the attempt may start. TURNED_AWAY: ask `refusal` why, now. WAITING: hand a waiter to `wait`, now;
-   * when it is granted, `resume`.
+   * when it is granted, `resume`. What it comes to for a bulkhead with a free slot and a circuit that lets calls through is written out
+   * here and in `finish`, as `Circuit.tryAcquire` does: the parts one by one cost twice as much.
    */
   admit(now: number, deadlineAt: number, rank: number = DEFAULT_RANK): number {
+    const permits = this.#permits;
+    const handle = permits.free;
+    const bulkhead = this.#paired;
+    if (bulkhead === undefined || handle < 0) return this.#admitFully(now, deadlineAt, rank);
+    const epoch = (this.#circuit as Circuit).swift;
+    if (epoch < 0 || !bulkhead.enter()) return this.#admitFully(now, deadlineAt, rank);
+    const slots = permits.slots;
+    const row = handle & ROW_MASK;
+    const slot = row << SLOT_SHIFT;
+    permits.free = slots[slot + NEXT_FREE] as number;
+    slots[slot + EPOCH] = epoch;
+    slots[slot + RANK] = rank;
+    slots[slot + HELD] = PAIR;
+    slots[slot + NOTE] = 0;
+    permits.starts[row] = now;
+    permits.deadlines[row] = deadlineAt;
+    return handle;
+  }
+
+  #admitFully(now: number, deadlineAt: number, rank: number): number {
     const permits = this.#permits;
     const handle = permits.take(now, deadlineAt, rank);
     if (handle === NO_PERMIT) return this.#outOfPermits();
@@ -181,8 +208,31 @@ export class Plan {
   /** The attempt is over: settles it, unless that was done, and gives back all it held. A second time does nothing. */
   finish(handle: number, outcome: Outcome, now: number): void {
     const permits = this.#permits;
-    const row = permits.row(handle);
-    if (row === NO_PERMIT) return;
+    const slots = permits.slots;
+    const row = handle & ROW_MASK;
+    const slot = row << SLOT_SHIFT;
+    if (slots[slot] !== handle) return;
+    const bulkhead = this.#paired;
+    if (
+      bulkhead !== undefined &&
+      outcome === 'success' &&
+      slots[slot + EPOCH] === (this.#circuit as Circuit).swift &&
+      slots[slot + HELD] === PAIR
+    ) {
+      const next = (handle + NEXT_GENERATION) & HANDLE_MASK;
+      slots[slot] = next;
+      (this.#circuit as Circuit).succeed(now);
+      const note = slots[slot + NOTE] as number;
+      slots[slot + NEXT_FREE] = permits.free;
+      permits.free = next;
+      bulkhead.leave(now, note);
+      return;
+    }
+    this.#finishFully(row, outcome, now);
+  }
+
+  #finishFully(row: number, outcome: Outcome, now: number): void {
+    const permits = this.#permits;
     // Whom the outcome makes act (a listener, the next in line) can't end this one again.
     permits.end(row);
     if (permits.held(row) !== SETTLED) {
