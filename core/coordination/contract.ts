@@ -42,6 +42,8 @@ export interface Governed {
   readonly from: string | undefined;
   /** Addresses of the callee's registered instances. */
   readonly endpoints: readonly string[];
+  /** The policy is in shadow: it is decided and shown, and nobody is told. Absent: it is enforced. */
+  readonly shadow?: boolean;
 }
 
 /** What an operator has decided, and until when on this replica's monotonic clock. */
@@ -94,11 +96,14 @@ export interface CoordinatorPart {
   setReplicas(replicas: readonly string[], now: number): void;
   /** Circuits to publish, with what this replica's agents say of them. `urgent`: only those that turned bad since the last time. */
   accounts(now: number, urgent: boolean): ReadonlyMap<string, string>;
-  /** What the store answered; answers the transitions that others have made. */
-  learn(exchanged: Exchanged, now: number): readonly ClusterTransition[];
+  /**
+   * What the store answered; answers the transitions that others have made. `askedAt`: when it was asked, since an answer that lay
+   * in a socket while the process was stopped is as old as the question. Directives go by it.
+   */
+  learn(exchanged: Exchanged, now: number, askedAt?: number): readonly ClusterTransition[];
   /** What has to be written; `urgent`: only of circuits that turned bad. Each is then told to `wrote`. */
   decide(now: number, urgent: boolean): readonly RecordWrite[];
-  /** `present`: what the store holds instead, if the comparison failed; undefined: it was written. */
+  /** `present`: what the store holds instead, if the comparison failed (seq 0: nothing); undefined: it was written. */
   wrote(write: RecordWrite, present: StoredRecord | undefined, now: number): ClusterTransition | undefined;
   /** The store has not answered for too long: nothing is decided, and directives are no longer renewed. */
   freeze(now: number): void;

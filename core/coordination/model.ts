@@ -122,6 +122,10 @@ export interface ClusterRecord {
   /** Why it is in this state, in words, with the figures that decided. */
   readonly reason: string;
   readonly policy: Source;
+  /** While half-open: for how long a permit of this period can come to anything, from its beginning. */
+  readonly permitMs?: number;
+  /** Revision of the operator's override that holds; absent: none does. Taking one up, and leaving it, is a transition too. */
+  readonly override?: number;
 }
 
 /** What a decision is made from. */
