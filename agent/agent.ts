@@ -93,6 +93,7 @@ export class Agent {
     this.#registration = new Registration({ clock, random, logger });
     this.#state = new State({
       service,
+      instance: options.instance,
       callees: options.callees,
       clock,
       random,

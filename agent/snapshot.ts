@@ -12,7 +12,10 @@ const FORMAT = 'switchgear-snapshot';
 const text = z.string();
 const count = z.int().nonnegative();
 
-const documentSchema = z.object({ name: text, revision: count, document: text, hash: text });
+const revisionSchema = z.object({ revision: count, document: text, hash: text });
+
+/** `previous`: of a staged rollout, and absent in snapshots of older releases. */
+const documentSchema = revisionSchema.extend({ name: text, previous: revisionSchema.nullish() });
 
 const endpointSchema = z.object({
   instance: text,

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../core/clock.js';
 import type { OutlierSpec } from '../core/policy/model.js';
+import { reaches } from '../core/policy/rollout.js';
 import type { Random } from '../core/random.js';
 import { AgentSession } from '../core/sync/session.js';
 import type { Ack, Delta, Endpoints, Hello } from '../proto/messages.js';
@@ -21,6 +22,8 @@ import { type CircuitChange, Targets } from './targets.js';
 
 export interface StateOptions {
   readonly service: string;
+  /** By its name a staged rollout is for it or not; absent: each is. */
+  readonly instance?: string;
   readonly callees: readonly string[];
   readonly clock: Clock;
   readonly random: Random;
@@ -56,7 +59,7 @@ export class State {
   readonly instances: Instances;
   readonly brownout: Brownout;
   readonly #options: StateOptions;
-  readonly #session = new AgentSession({ capabilities });
+  readonly #session: AgentSession;
   readonly #cache: PolicyCache;
   /** Grows with each start of the same instance name. */
   #boot: number;
@@ -66,6 +69,11 @@ export class State {
     this.#options = options;
     this.#boot = Math.max(1, Math.floor(clock.wallNow()));
     this.#cache = new PolicyCache(service);
+    const { instance } = options;
+    this.#session = new AgentSession({
+      capabilities,
+      ...(instance === undefined ? {} : { reaches: (policy) => reaches(policy, instance) }),
+    });
     this.instances = new Instances({ clock, onChange: onInstances });
     this.brownout = new Brownout({ clock, onChange: onBrownout });
     this.callees = new Callees({ logger, onFresh: onCallees });

@@ -3,7 +3,7 @@
  * hurt; a message beyond them is refused whole, with the path of the field.
  */
 import { namesMax } from '../core/sync/delta.js';
-import { bytes, flag, integer, list, message, name, oneOf, text } from './shape.js';
+import { bytes, flag, integer, list, message, name, oneOf, optional, text } from './shape.js';
 
 /** Bytes of one message to the control plane; grpc-js ends a stream with RESOURCE_EXHAUSTED beyond. */
 export const toControlBytesMax = 4 * 1024 * 1024;
@@ -105,7 +105,13 @@ export const controlMessage = oneOf({
     complete: flag,
     upserts: list(
       30_000,
-      message({ name: name(NAME), revision: integer, document: text(DOCUMENT), hash: text(64) }),
+      message({
+        name: name(NAME),
+        revision: integer,
+        document: text(DOCUMENT),
+        hash: text(64),
+        previous: optional(message({ revision: integer, document: text(DOCUMENT), hash: text(64) })),
+      }),
     ),
     removals: list(30_000, name(NAME)),
   }),

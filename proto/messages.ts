@@ -131,6 +131,15 @@ export interface PolicyDocument {
   readonly revision: number;
   readonly document: string;
   readonly hash: string;
+  /** Of a staged rollout: what agents that it does not reach hold. Came with 1.2; a control plane before that sends none. */
+  readonly previous?: PreviousDocument | null | undefined;
+}
+
+export interface PreviousDocument {
+  /** 0: nothing, and then the texts are empty. */
+  readonly revision: number;
+  readonly document: string;
+  readonly hash: string;
 }
 
 export interface Delta {

@@ -72,6 +72,11 @@ export function message(fields: Readonly<Record<string, Check>>): Check {
   };
 }
 
+/** Absent, or this. */
+export function optional(check: Check): Check {
+  return (value) => (value === null || value === undefined ? undefined : check(value));
+}
+
 /** Exactly one member is set, and it is one of these. */
 export function oneOf(members: Readonly<Record<string, Check>>): Check {
   const names = Object.keys(members).join(', ');

@@ -25,4 +25,5 @@ export const capabilities: readonly string[] = [
   'classify',
   'fallback',
   'shadow',
+  'rollout',
 ];

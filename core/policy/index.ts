@@ -11,5 +11,5 @@ export { sectionNames } from './model.js';
 export type { Note } from './notes.js';
 export { type ParseOptions, type ParseResult, parseDocument, parsePolicy } from './parse.js';
 export { requirements, unmet } from './requirements.js';
-export { inRollout, rolloutPlace } from './rollout.js';
+export { inRollout, revisionFor, rolloutPlace } from './rollout.js';
 export { formatDuration, formatRate, parseDuration, parseRate } from './units.js';

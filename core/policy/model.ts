@@ -171,6 +171,16 @@ export interface Policy {
 export interface PolicyRevision {
   readonly policy: Policy;
   readonly revision: number;
+  /** Of a policy whose rollout is below 100 percent, as the control plane holds it; agents hold what is theirs. */
+  readonly staged?: Staged;
+}
+
+/** A rollout that does not reach everybody. */
+export interface Staged {
+  /** The last revision before it that was for everybody: the others keep it. Undefined: they have nothing of this policy. */
+  readonly previous: PolicyRevision | undefined;
+  /** Its first revision: those since then say the same but for the percentage. */
+  readonly since: number;
 }
 
 /** Who said a section: shown by explain and named in every rejection. */

@@ -4,9 +4,12 @@
  */
 import { type Policy, sectionNames } from './model.js';
 
-/** Names of capabilities, for example `['circuit', 'bulkhead', 'bulkhead.auto', 'shadow']`. A policy that is off needs none. */
+/**
+ * Names of capabilities, for example `['circuit', 'bulkhead', 'bulkhead.auto', 'shadow']`. A policy that is off needs none, unless
+ * only some are to switch it off.
+ */
 export function requirements(policy: Policy): string[] {
-  if (policy.mode === 'off') return [];
+  if (policy.mode === 'off') return policy.rollout.percent < 100 ? ['rollout'] : [];
   const needed: string[] = sectionNames.filter((section) => (policy.spec[section] ?? null) !== null);
   const { bulkhead } = policy.spec;
   if (bulkhead?.maxConcurrent === 'auto') needed.push('bulkhead.auto');

@@ -10,6 +10,15 @@ export interface DocumentRevision {
   readonly document: string;
   /** 16 hexadecimal digits of the document's SHA-256. */
   readonly hash: string;
+  /** Of a staged rollout: what agents hold that it does not reach. Absent: a control plane that knows none sent it. */
+  readonly previous?: PreviousRevision | null | undefined;
+}
+
+export interface PreviousRevision {
+  /** 0: nothing, the policy is new; then the texts are empty. */
+  readonly revision: number;
+  readonly document: string;
+  readonly hash: string;
 }
 
 export interface DeltaContent {

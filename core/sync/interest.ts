@@ -4,8 +4,9 @@
  * written or a callee was added; what an agent lacks follows from its place in that log. At most `calleesMax` callees; a
  * further one stays under `*`.
  */
-import type { Match, PolicyRevision } from '../policy/model.js';
-import type { DeltaContent, DocumentRevision, Holdings } from './delta.js';
+import type { Match, PolicyRevision, Staged } from '../policy/model.js';
+import { targetsOf } from '../policy/rollout.js';
+import type { DeltaContent, DocumentRevision, Holdings, PreviousRevision } from './delta.js';
 import { TouchLog } from './touch-log.js';
 
 /** Where policies come from: the mirror. */
@@ -13,7 +14,7 @@ export interface PolicySource {
   readonly dataset: string;
   readonly revision: number;
   policy(name: string): PolicyRevision | undefined;
-  /** Those whose `match.to` is this name. */
+  /** Those whose `match.to` is this name, or was in the revision that a staged rollout leaves with the others. */
   policiesTo(to: string): readonly PolicyRevision[];
 }
 
@@ -58,27 +59,25 @@ export class Interest {
       if (callee === '*' || this.#callees.has(callee) || this.#callees.size >= this.#calleesMax) continue;
       this.#callees.add(callee);
       added.push(callee);
-      for (const { policy } of source.policiesTo(callee))
-        if (this.covers(policy.match)) this.log.touch(policy.name);
+      for (const entry of source.policiesTo(callee))
+        if (this.#concerned(entry)) this.log.touch(entry.policy.name);
     }
     return added;
   }
 
   /** A policy came, changed or went. Answers whether that is of any interest here. */
   note(name: string, before: PolicyRevision | undefined, after: PolicyRevision | undefined): boolean {
-    const concerned =
-      (before !== undefined && this.covers(before.policy.match)) ||
-      (after !== undefined && this.covers(after.policy.match));
+    const concerned = this.#concerned(before) || this.#concerned(after);
     if (concerned) this.log.touch(name);
     return concerned;
   }
 
   /** All policies of interest, sorted by name. */
   policies(source: PolicySource): readonly PolicyRevision[] {
-    const found: PolicyRevision[] = [];
+    const found = new Set<PolicyRevision>();
     for (const to of ['*', ...this.#callees])
-      for (const entry of source.policiesTo(to)) if (this.covers(entry.policy.match)) found.push(entry);
-    return found.sort((a, b) => (a.policy.name < b.policy.name ? -1 : 1));
+      for (const entry of source.policiesTo(to)) if (this.#concerned(entry)) found.add(entry);
+    return [...found].sort((a, b) => (a.policy.name < b.policy.name ? -1 : 1));
   }
 
   /** What an agent lacks that was last told of what holds at `position` of the log. */
@@ -118,15 +117,27 @@ export class Interest {
     const removals: string[] = [];
     for (const name of selection.names) {
       const entry = source.policy(name);
-      if (entry && this.covers(entry.policy.match)) upserts.push(documentOf(entry));
+      if (entry && this.#concerned(entry)) upserts.push(documentOf(entry));
       else removals.push(name);
     }
     return { dataset, revision, complete: false, upserts, removals };
   }
+
+  /** Either of the two revisions of a staged rollout will do. */
+  #concerned(entry: PolicyRevision | undefined): boolean {
+    return entry !== undefined && targetsOf(entry).some((match) => this.covers(match));
+  }
 }
 
-function documentOf({ policy, revision }: PolicyRevision): DocumentRevision {
-  return { name: policy.name, revision, document: policy.document, hash: policy.hash };
+function documentOf({ policy, revision, staged }: PolicyRevision): DocumentRevision {
+  const document = { name: policy.name, revision, document: policy.document, hash: policy.hash };
+  return staged ? { ...document, previous: previousOf(staged) } : document;
+}
+
+function previousOf({ previous }: Staged): PreviousRevision {
+  if (!previous) return { revision: 0, document: '', hash: '' };
+  const { policy, revision } = previous;
+  return { revision, document: policy.document, hash: policy.hash };
 }
 
 /** Whether a policy with this match is of any use to instances of `service`, which use these callees. */

@@ -5,23 +5,33 @@
 import { createHash } from 'node:crypto';
 import type { Issue } from '../errors.js';
 import { type Policy, parseDocument, unmet } from '../policy/index.js';
-import type { DocumentRevision } from './delta.js';
+
+/** A policy's text and what its hash has to be. */
+export interface Announced {
+  readonly name: string;
+  readonly document: string;
+  readonly hash: string;
+}
 
 export type Reading =
   | { readonly kind: 'usable'; readonly policy: Policy }
+  /** A staged rollout that does not reach this agent: whether it could enforce it is of no matter. */
+  | { readonly kind: 'outside' }
   /** `damaged`: what arrived isn't what was sent, so the content counts as not seen. */
   | { readonly kind: 'refused' | 'damaged'; readonly reason: string };
 
-/** `capabilities`: what this agent can enforce, in the words of `requirements`. */
+/** `capabilities`: what this agent can enforce, in the words of `requirements`. `reaches`: whether a rollout is for it. */
 export function readDocument(
-  { name, document, hash }: DocumentRevision,
+  { name, document, hash }: Announced,
   capabilities: ReadonlySet<string>,
+  reaches: (policy: Policy) => boolean = () => true,
 ): Reading {
   const actual = hashOf(document);
   if (actual !== hash)
     return { kind: 'damaged', reason: `arrived damaged: its hash is ${actual}, announced was ${hash}` };
   const result = parseDocument(document, { name });
   if (!result.ok) return { kind: 'refused', reason: reasonOf(result.issues) };
+  if (!reaches(result.policy)) return { kind: 'outside' };
   const missing = unmet(result.policy, capabilities);
   if (missing.length === 0) return { kind: 'usable', policy: result.policy };
   return {

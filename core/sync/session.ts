@@ -1,10 +1,11 @@
 /**
  * The agent's side of the stream, without the stream: what it holds of which dataset, what it makes of a delta, and what it
  * says of itself when it connects. Two rules are kept here and nowhere else: a lower revision of the same dataset is never
- * applied, and a policy that can't be used never displaces the last good one. A session outlives its streams; it holds no
- * more than the policies of its interest, one refusal for each at most.
+ * applied, and a policy that can't be used never displaces the last good one. A rollout that doesn't reach this agent leaves it
+ * with the revision before. A session outlives its streams; it holds no more than the policies of its interest, of each the
+ * two documents of a staged rollout and one refusal at most.
  */
-import type { PolicyRevision } from '../policy/model.js';
+import type { Policy, PolicyRevision } from '../policy/model.js';
 import {
   type DeltaContent,
   type DocumentRevision,
@@ -44,6 +45,11 @@ interface Refusal {
   readonly rejection: Rejection;
 }
 
+export interface SessionOptions {
+  readonly capabilities: readonly string[];
+  readonly reaches?: (policy: Policy) => boolean;
+}
+
 /** While one delta is applied. */
 interface Work {
   readonly applied: string[];
@@ -61,10 +67,17 @@ export class AgentSession {
   /** The last content of each name that arrived whole, in use or refused. */
   readonly #seen = new Map<string, SeenPolicy>();
   readonly #refused = new Map<string, Refusal>();
+  /** What came with both revisions of a staged rollout and was used, for the disk. */
+  readonly #staged = new Map<string, DocumentRevision>();
+  readonly #reaches: (policy: Policy) => boolean;
 
-  /** `capabilities`: names of what this build can enforce, as `requirements` of core/policy gives them. */
-  constructor({ capabilities }: { capabilities: readonly string[] }) {
+  /**
+   * `capabilities`: names of what this build can enforce, as `requirements` of core/policy gives them. `reaches`: whether a rollout
+   * is for this agent; absent: each is.
+   */
+  constructor({ capabilities, reaches = () => true }: SessionOptions) {
     this.#capabilities = new Set(capabilities);
+    this.#reaches = reaches;
   }
 
   /** Of the data held; empty: none. */
@@ -114,12 +127,14 @@ export class AgentSession {
 
   /** For the disk. */
   save(): SavedSession {
-    const policies = [...this.#held.values()].map(({ policy, revision }) => ({
+    const held = [...this.#held.values()].filter(({ policy }) => !this.#staged.has(policy.name));
+    const policies: DocumentRevision[] = held.map(({ policy, revision }) => ({
       name: policy.name,
       revision,
       document: policy.document,
       hash: policy.hash,
     }));
+    policies.push(...this.#staged.values());
     return { dataset: this.#dataset, revision: this.#revision, policies };
   }
 
@@ -155,28 +170,73 @@ export class AgentSession {
     const reading: Reading =
       refused?.hash === hash
         ? { kind: 'refused', reason: refused.rejection.reason }
-        : readDocument(upsert, this.#capabilities);
+        : readDocument(upsert, this.#capabilities, this.#reaches);
     if (reading.kind === 'usable') {
       work.changed = true;
       this.#hold({ policy: reading.policy, revision }, upsert, work);
-      return;
+    } else if (reading.kind === 'outside') {
+      this.#see(upsert);
+      this.#keepPrevious(upsert, work);
+    } else {
+      this.#refuse(upsert, reading, work);
+      // Rather the revision before than none.
+      if (!held) this.#keepPrevious(upsert, work);
     }
-    const whole = reading.kind === 'refused';
+  }
+
+  #hold(policy: PolicyRevision, upsert: DocumentRevision, work: Work): void {
+    this.#held.set(upsert.name, policy);
+    this.#see(upsert);
+    if (work.applied.length < namesMax) work.applied.push(upsert.name);
+  }
+
+  /** Nothing of it is refused, whatever comes of it. */
+  #see(upsert: DocumentRevision): void {
+    const { name, hash, revision } = upsert;
+    this.#seen.set(name, { name, hash, revision });
+    this.#refused.delete(name);
+    if (upsert.previous) this.#staged.set(name, upsert);
+    else this.#staged.delete(name);
+  }
+
+  #refuse(
+    { name, hash, revision }: DocumentRevision,
+    { kind, reason }: Extract<Reading, { kind: 'refused' | 'damaged' }>,
+    work: Work,
+  ): void {
+    const whole = kind === 'refused';
     if (whole) this.#seen.set(name, { name, hash, revision });
-    const rejection = { name, reason: reading.reason, revision };
+    // What is kept goes to the disk as it is.
+    this.#staged.delete(name);
+    const rejection = { name, reason, revision };
     this.#refused.set(name, { hash: whole ? hash : undefined, rejection });
     work.refusedNow.push(rejection);
   }
 
-  #hold(policy: PolicyRevision, { name, hash, revision }: DocumentRevision, work: Work): void {
-    this.#held.set(name, policy);
-    this.#seen.set(name, { name, hash, revision });
-    this.#refused.delete(name);
-    if (work.applied.length < namesMax) work.applied.push(name);
+  /** What those hold whom a rollout does not reach. A control plane that says nothing of it leaves them with what they have. */
+  #keepPrevious({ name, revision: newest, previous }: DocumentRevision, work: Work): void {
+    if (!previous) return;
+    const { revision, document, hash } = previous;
+    const held = this.#held.get(name);
+    if (revision === 0) {
+      if (this.#held.delete(name)) work.changed = true;
+      return;
+    }
+    if (held?.policy.hash === hash && held.revision === revision) return;
+    const reading = readDocument({ name, document, hash }, this.#capabilities);
+    if (reading.kind === 'usable') {
+      this.#held.set(name, { policy: reading.policy, revision });
+      work.changed = true;
+      if (work.applied.length < namesMax) work.applied.push(name);
+    } else if (reading.kind !== 'outside' && !this.#refused.has(name)) {
+      const reason = `of a rollout that does not reach this agent, the revision before (${revision}): ${reading.reason}`;
+      this.#refuse({ name, hash, document, revision: newest }, { ...reading, kind: 'damaged', reason }, work);
+    }
   }
 
   #remove(name: string, work: Work): void {
     if (this.#held.delete(name)) work.changed = true;
+    this.#staged.delete(name);
     this.#seen.delete(name);
     this.#refused.delete(name);
   }

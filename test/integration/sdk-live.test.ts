@@ -7,6 +7,7 @@ import { expect } from 'chai';
 import { type ConnectOptions, connect, type Mesh, type PolicyEvent } from '../../sdk/index.js';
 import { EchoClient, type EchoServer, startEcho, unary } from '../support/echo.js';
 import { keptLogger } from '../support/logs.js';
+import { olderAgents } from '../support/older-agents.js';
 import { type Running, startRest } from '../support/rest.js';
 import { rejectionOf } from '../support/targets.js';
 import { until } from '../support/until.js';
@@ -136,7 +137,8 @@ describe('a mesh with its control plane', () => {
 
   it('refuses a policy it can not enforce, keeps the last good one, and shows why everywhere', async () => {
     const good = await put(circuit());
-    const mesh = await join('checkout', { callees: ['inventory'] });
+    const restore = olderAgents('rollout');
+    const mesh = await join('checkout', { callees: ['inventory'] }).finally(restore);
     const bad = await put({ ...circuit(), rollout: { percent: 50 } });
     await until(() => mesh.status().refused.length > 0, { what: 'the refusal' });
     expect(mesh.status().refused[0]).to.include({ policy: 'inventory-default', revision: bad });

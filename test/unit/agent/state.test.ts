@@ -81,10 +81,10 @@ describe('the state of an agent', () => {
   it('refuses what it can not enforce, keeps the last good one, and takes a good one later (trap 18)', () => {
     const { state, logger } = setUp();
     state.apply(delta([wirePolicy('p', 1)]));
-    const staged = { match: { to: 'inventory' }, rollout: { percent: 50 } };
-    const refused = state.apply(delta([wirePolicy('p', 2, staged)], { complete: false }));
+    const newer = { match: { to: 'inventory' }, spec: { teleport: '1s' } };
+    const refused = state.apply(delta([wirePolicy('p', 2, newer)], { complete: false }));
     expect(refused.ack.rejected[0]).to.include({ name: 'p', revision: 2 });
-    expect(refused.ack.rejected[0]?.reason).to.match(/rollout/);
+    expect(refused.ack.rejected[0]?.reason).to.match(/teleport/);
     expect(refused.event.refused[0]).to.include({ policy: 'p', revision: 2 });
     expect(logger.of('warn')).to.have.length(1);
     expect(state.targets.circuit('inventory')).to.include({ policy: 'p', revision: 1 });

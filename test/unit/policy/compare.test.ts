@@ -134,6 +134,11 @@ describe('requirements', () => {
     ).to.deep.equal([]);
   });
 
+  it('name a rollout also of a policy that is off: some are to switch it off, the others are not', () => {
+    const off = { policy: 'p', match: { to: 'x' }, mode: 'off', rollout: { percent: 99 } };
+    expect(requirements(policyOf(off))).to.deep.equal(['rollout']);
+  });
+
   it('name an adaptive bulkhead, shadow and rollout', () => {
     const policy = policyOf({
       policy: 'p',

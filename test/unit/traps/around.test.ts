@@ -12,6 +12,7 @@ import { createInterceptor } from '../../../agent/interceptor.js';
 import { effective, PolicyIndex, parsePolicy } from '../../../core/policy/index.js';
 import { AgentSession } from '../../../core/sync/session.js';
 import { NullCall, stubbedCall } from '../../support/null-transport.js';
+import { olderAgents } from '../../support/older-agents.js';
 import { bulkheadSpec, circuitSpec, effectiveOf } from '../../support/specs.js';
 import { type Bench, bench, rejectionOf, settled, work } from '../../support/targets.js';
 
@@ -272,7 +273,9 @@ describe('trap 15: a timeout, then a late rejection', () => {
 
 describe('trap 18: a bad policy, then a good one', () => {
   it('trap 18: the bad one is refused with its reason, the last good one holds, and the next is applied', async () => {
+    const restore = olderAgents('rollout');
     const agent = new TestAgent();
+    restore();
     const { targets } = agent.made;
     agent.push('db', { bulkhead: { maxConcurrent: 1 } });
     const held = [work(), work()] as const;
