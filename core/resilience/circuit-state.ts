@@ -1,10 +1,12 @@
 /**
  * What a circuit shows of itself: its states by name, its transitions, what survives a restart, and who is told.
  */
+import type { Random } from '../random.js';
 import type { Refusal } from './gate.js';
+import type { Permits } from './permits.js';
 
 export type CircuitMode = 'enforce' | 'shadow' | 'disabled';
-/** `ramping` and `forced-closed` come from holds of the mesh, `shadow` from a policy in shadow. */
+/** `ramping` and `forced-closed` come from directions of the mesh, `shadow` from a policy in shadow. */
 export type CircuitStateName =
   | 'closed'
   | 'open'
@@ -30,6 +32,8 @@ export interface CircuitListener {
   transition?(transition: Transition): void;
   /** In shadow mode: this call would have been turned away. */
   wouldReject?(refusal: Refusal): void;
+  /** An attempt that a probe permit of the mesh let through has come to something: `ok`, neither failed nor slow. */
+  probed?(permit: number, ok: boolean): void;
 }
 
 /** What survives a restart of the process. */
@@ -38,4 +42,13 @@ export interface SavedCircuit {
   readonly remainingMs: number;
   /** Openings in a row that led to it. */
   readonly openings: number;
+}
+
+export interface CircuitOptions {
+  readonly permits: Permits;
+  readonly random: Random;
+  readonly now: number;
+  /** Absent: `enforce`. */
+  readonly mode?: CircuitMode;
+  readonly listener?: CircuitListener;
 }

@@ -4,18 +4,25 @@
  * is handed in, and whatever falls due is noticed by the next call or result, as of when it was due.
  *
  * Each permit carries the epoch that issued it, and every transition starts a new epoch, so a late result decides nothing.
- * The machine's own transitions happen in `#become`; holds and modes lie over it (`#overlaid`). Deciding is this class; who
- * is let through before and after it is the plan's business.
+ * The machine's own transitions happen in `#become`; what lies over it (modes, holds, directions of the mesh) is in `overlay.ts`
+ * and changes what it shows in `#overlaid`. Deciding is this class; who is let through before and after it is the plan's business.
  */
 import type { CircuitSpec } from '../policy/model.js';
 import type { Random } from '../random.js';
-import type { CircuitListener, CircuitMode, CircuitStateName, SavedCircuit } from './circuit-state.js';
+import type {
+  CircuitListener,
+  CircuitMode,
+  CircuitOptions,
+  CircuitStateName,
+  SavedCircuit,
+} from './circuit-state.js';
+import type { DirectionSpec } from './direction.js';
 import { ADMITTED, type Gate, REFUSED, type Refusal, type Verdict } from './gate.js';
-import { Holds } from './holds.js';
-import { faultOfProbes, faultOfWindow } from './judgement.js';
+import { type Fate, faultOfWindow, judgeNextDue, judgeRound } from './judgement.js';
+import { LonePermits } from './lone-permits.js';
 import { OpenPeriod } from './open-period.js';
 import type { Outcome } from './outcome.js';
-import { layout, NONE, type Permits } from './permits.js';
+import { bare, Overlay } from './overlay.js';
 import { Probes } from './probes.js';
 import { createWindow, sameShape, TimeWindow, type Window } from './window.js';
 
@@ -27,55 +34,39 @@ type State =
   | { readonly kind: 'open'; readonly until: number }
   | HalfOpen;
 
-const noHolds = new Holds();
-
-// Constants of this module, as `permits.ts` says why.
-const { ROW_MASK, NEXT_GENERATION, HANDLE_MASK, EPOCH, NEXT_FREE, SLOT_SHIFT } = layout;
-
 const EPOCH_MAX = 0x7fffffff;
+/** In place of the epoch, of an attempt that a probe permit of the mesh let through: no circuit is ever in it. */
+const BY_PERMIT = -2;
 
 /** A half-open circuit with no probe to give can't say when it will have decided; callers come back after this. */
 const HALF_OPEN_RETRY_MS = 1_000;
 
-export class Circuit implements Gate {
+export class Circuit extends LonePermits implements Gate {
   /** Results that came in after the state they were admitted in had ended. */
   late = 0;
   #spec: CircuitSpec;
   /** Infinity: no call is slow. */
   #slowCallMs: number;
-  #mode: CircuitMode;
   #window: Window;
   /** The window, if it is one of time. */
   #time: TimeWindow | undefined;
   #state: State;
   #epoch = 1;
   readonly #openPeriod: OpenPeriod;
-  /** Made by the first hold: hardly any circuit ever has one. */
-  #holds: Holds = noHolds;
-  /** Enforcing, and nobody holds it: what the machine says is what callers get. */
-  #plain: boolean;
+  /** Its own from the first hold, direction or mode on: hardly any circuit ever has one. */
+  #overlay: Overlay;
   /** Plain and closed: a call is let through as it comes. */
   #letting: boolean;
-  /** The epoch while it lets through, over time, with no slow calls to tell: a success is just one more. Else -1. @internal */
-  swift = -1;
-  readonly #permits: Permits;
+  readonly #random: Random;
   readonly #listener: CircuitListener;
 
-  constructor(
-    spec: CircuitSpec,
-    options: {
-      permits: Permits;
-      random: Random;
-      now: number;
-      mode?: CircuitMode;
-      listener?: CircuitListener;
-    },
-  ) {
+  constructor(spec: CircuitSpec, options: CircuitOptions) {
+    super(options.permits);
     this.#spec = spec;
     this.#slowCallMs = spec.slowCallMs ?? Number.POSITIVE_INFINITY;
-    this.#mode = options.mode ?? 'enforce';
-    this.#plain = this.#mode === 'enforce';
-    this.#permits = options.permits;
+    const mode = options.mode ?? 'enforce';
+    this.#overlay = mode === 'enforce' ? bare : new Overlay(mode);
+    this.#random = options.random;
     this.#openPeriod = new OpenPeriod(options.random);
     this.#listener = options.listener ?? {};
     this.#window = createWindow(spec.window, options.now);
@@ -91,55 +82,26 @@ export class Circuit implements Gate {
 
   /** The state as a caller would find it at `now`; reading changes nothing. */
   state(now: number): CircuitStateName {
-    const shown = this.#shown(now);
-    return shown === 'open' && this.#state.kind === 'open' && now >= this.#state.until ? 'half-open' : shown;
+    const state = this.#state;
+    const due = state.kind === 'open' && now >= state.until;
+    return this.#overlay.shown(due ? 'half-open' : state.kind, now);
+  }
+
+  /** What the mesh says of it at present, in words; undefined: nothing. */
+  saying(now: number): string | undefined {
+    return this.#overlay.saying(now);
   }
 
   /** Milliseconds until a call has a chance again; 0 while calls are let through; Infinity under a hold without an end. */
   retryAfterMs(now: number): number {
-    if (now < this.#holds.endsAt) return Math.ceil(this.#holds.endsAt - now);
+    return this.#overlay.retryAfterMs(this.#machineRetryMs(now), now);
+  }
+
+  #machineRetryMs(now: number): number {
     const state = this.#state;
     if (state.kind === 'open') return Math.max(0, Math.ceil(state.until - now));
     if (state.kind === 'half-open' && !state.probes.available) return HALF_OPEN_RETRY_MS;
     return 0;
-  }
-
-  /**
-   * A permit of its own for one call, without a plan: a handle, or NONE if the circuit turns it away. What `Permits` and `admit` do
-   * for a closed circuit is written out here and in `end`: called one by one they cost three times as much.
-   */
-  tryAcquire(now: number, deadline = Number.POSITIVE_INFINITY): number {
-    const permits = this.#permits;
-    const handle = permits.free;
-    const epoch = this.swift;
-    if (epoch < 0 || handle < 0) return this.#tryAcquireSlowly(now, deadline);
-    const slots = permits.slots;
-    const row = handle & ROW_MASK;
-    const slot = row << SLOT_SHIFT;
-    permits.free = slots[slot + NEXT_FREE] as number;
-    slots[slot + EPOCH] = epoch;
-    // Nobody asks at present how long calls take; a policy may come to ask before this one ends.
-    permits.starts[row] = now;
-    return handle;
-  }
-
-  /** Ends a permit of `tryAcquire`. A second end, even by a listener that hears of the first, does nothing. */
-  end(handle: number, outcome: Outcome, now: number): void {
-    const permits = this.#permits;
-    const slots = permits.slots;
-    const row = handle & ROW_MASK;
-    const slot = row << SLOT_SHIFT;
-    if (slots[slot] !== handle) return;
-    const next = (handle + NEXT_GENERATION) & HANDLE_MASK;
-    slots[slot] = next;
-    if (outcome === 'success' && slots[slot + EPOCH] === this.swift) {
-      slots[slot + NEXT_FREE] = permits.free;
-      permits.free = next;
-      this.succeed(now);
-      return;
-    }
-    this.settle(row, outcome, now);
-    permits.giveBack(row);
   }
 
   get timeless(): boolean {
@@ -154,14 +116,14 @@ export class Circuit implements Gate {
 
   admit(row: number, now: number): Verdict {
     if (this.#letting) {
-      this.#permits.setEpoch(row, this.#epoch);
+      this.permits.setEpoch(row, this.#epoch);
       return ADMITTED;
     }
     return this.#admitSlowly(row, now);
   }
 
   settle(row: number, outcome: Outcome, now: number): void {
-    const epoch = this.#permits.epoch(row);
+    const epoch = this.permits.epoch(row);
     if (outcome === 'success' && epoch === this.swift) {
       this.succeed(now);
     } else if (epoch !== this.#epoch || this.#state.kind !== 'closed') {
@@ -179,10 +141,7 @@ export class Circuit implements Gate {
   }
 
   refusal(now: number): Refusal {
-    const retryAfterMs = this.retryAfterMs(now);
-    if (!Number.isFinite(retryAfterMs))
-      return { code: 'circuit_open', text: 'forced open until it is released', section: 'circuit' };
-    return { code: 'circuit_open', text: `retry in ${retryAfterMs} ms`, retryAfterMs, section: 'circuit' };
+    return this.#overlay.refusal(this.#machineRetryMs(now), now);
   }
 
   /**
@@ -197,27 +156,35 @@ export class Circuit implements Gate {
     }
     this.#spec = spec;
     this.#slowCallMs = spec.slowCallMs ?? Number.POSITIVE_INFINITY;
-    this.#mode = mode;
+    if (mode !== this.#overlay.mode) this.#own().mode = mode;
     this.#overlaid(from, 'its policy was changed', now);
   }
 
   /** Forces the circuit open until it is released, or for `ttlMs`. Each hold is its owner's own. */
   hold(ttlMs: number, now: number, reason: string): number {
-    this.#endHolds(now);
-    const from = this.#shown(now);
-    if (this.#holds === noHolds) this.#holds = new Holds();
-    const hold = this.#holds.add(now + ttlMs);
+    const from = this.#current(now);
+    const hold = this.#own().hold(now + ttlMs);
     this.#overlaid(from, reason, now);
     return hold;
   }
 
   /** Ends a hold; false if it had ended. What the circuit itself had decided before applies again. */
   release(hold: number, now: number): boolean {
-    this.#endHolds(now);
-    const from = this.#shown(now);
-    const released = this.#holds.remove(hold);
+    const from = this.#current(now);
+    const released = this.#overlay.release(hold);
     this.#overlaid(from, 'the hold was released', now);
     return released;
+  }
+
+  /**
+   * What the mesh says of this circuit, in place of what it said before, for its TTL from `now` on; undefined or `closed`: nothing any
+   * more. It only tightens, except that each of its probe permits lets one attempt through that an open circuit would have turned away.
+   */
+  direct(direction: DirectionSpec | undefined, now: number): void {
+    if (this.#overlay === bare && (direction === undefined || direction.state === 'closed')) return;
+    const from = this.#current(now);
+    const reason = this.#own().direct(direction, now);
+    this.#overlaid(from, reason, now);
   }
 
   /** What a restart should know; undefined unless open. */
@@ -234,32 +201,20 @@ export class Circuit implements Gate {
    */
   restore(saved: SavedCircuit, elapsedMs: number, now: number): void {
     if (this.#state.kind !== 'closed') return;
-    const passedMs = Number.isFinite(elapsedMs) ? Math.max(0, elapsedMs) : 0;
-    const leftMs = saved.remainingMs - passedMs;
-    const remainingMs = this.#openPeriod.restore(this.#spec.openForMs, saved.openings, leftMs);
+    const remainingMs = this.#openPeriod.restore(this.#spec.openForMs, saved, elapsedMs);
     this.#become({ kind: 'open', until: now + remainingMs }, 'open when this process last ran', now);
   }
 
   #record(row: number, outcome: Outcome, now: number): void {
-    const slow = now - (this.#permits.starts[row] as number) >= this.#slowCallMs;
+    const slow = now - (this.permits.starts[row] as number) >= this.#slowCallMs;
     const window = this.#window;
     window.record(now, outcome === 'failure', slow);
     if (window.bad > 0) this.#judgeWindow(now);
   }
 
-  #tryAcquireSlowly(now: number, deadline: number): number {
-    const handle = this.#permits.take(now, deadline);
-    if (handle === NONE) return NONE;
-    const row = this.#permits.row(handle);
-    if (this.admit(row, now) === ADMITTED) return handle;
-    this.#permits.end(row);
-    this.#permits.giveBack(row);
-    return NONE;
-  }
-
   /** After each change of state, mode, holds or settings: which of the short ways hold. */
   #settleIn(): void {
-    this.#letting = this.#plain && this.#state.kind === 'closed';
+    this.#letting = this.#overlay.plain && this.#state.kind === 'closed';
     const untimed = this.#time !== undefined && this.#slowCallMs === Number.POSITIVE_INFINITY;
     this.swift = this.#letting && untimed ? this.#epoch : -1;
   }
@@ -267,8 +222,21 @@ export class Circuit implements Gate {
   #settleSlowly(row: number, epoch: number, outcome: Outcome, now: number): void {
     if (epoch === 0) return;
     const state = this.#state;
-    if (epoch !== this.#epoch) this.late++;
+    if (epoch === BY_PERMIT) this.#settlePermit(row, outcome, now);
+    else if (epoch !== this.#epoch) this.late++;
     else if (state.kind === 'half-open') this.#settleProbe(state, row, outcome, now);
+  }
+
+  /** What it came to goes to the mesh, and counts here as any other result does. A neutral one says nothing: its permit is lost. */
+  #settlePermit(row: number, outcome: Outcome, now: number): void {
+    const probe = this.#overlay.probeEnded(row);
+    if (probe === undefined) return;
+    const tookMs = now - (this.permits.starts[row] as number);
+    this.permits.setEpoch(row, probe.epoch);
+    this.settle(row, outcome, now);
+    if (outcome === 'neutral') return;
+    const ok = outcome === 'success' && tookMs < this.#slowCallMs;
+    this.#tell((listener) => listener.probed?.(probe.permit, ok));
   }
 
   #judgeWindow(now: number): void {
@@ -277,27 +245,41 @@ export class Circuit implements Gate {
   }
 
   #admitSlowly(row: number, now: number): Verdict {
-    this.#endHolds(now);
-    if (this.#mode === 'disabled') return ADMITTED;
-    const verdict = this.#holds.size > 0 ? REFUSED : this.#decide(row, now);
-    if (verdict === ADMITTED || this.#mode === 'enforce') return verdict;
+    this.#expire(now);
+    const { mode } = this.#overlay;
+    if (mode === 'disabled') return ADMITTED;
+    const passage = this.#overlay.passage(this.#random);
+    if (typeof passage === 'object') return this.#admitByPermit(row, passage.permit, now);
+    const verdict = passage === 'none' ? REFUSED : this.#decide(row, now);
+    if (verdict === ADMITTED || mode === 'enforce') return verdict;
     this.#tell((listener) => listener.wouldReject?.(this.refusal(now)));
+    return ADMITTED;
+  }
+
+  /** The mesh lets it through. An open circuit takes it for the first of its own probes; one that has no probe left doesn't count it. */
+  #admitByPermit(row: number, permit: number, now: number): Verdict {
+    if (this.#state.kind === 'open') this.#probe(now);
+    const counted = this.#decide(row, now) === ADMITTED;
+    this.#overlay.probeBegan(row, permit, counted ? this.#epoch : 0);
+    this.permits.setEpoch(row, BY_PERMIT);
     return ADMITTED;
   }
 
   #decide(row: number, now: number): Verdict {
     if (this.#state.kind === 'half-open') this.#catchUp(this.#state, now);
-    if (this.#state.kind === 'open' && now >= this.#state.until) {
-      const probes = new Probes(this.#spec.halfOpen.calls);
-      this.#become({ kind: 'half-open', probes }, `probing with up to ${probes.limit} calls`, now);
-    }
+    if (this.#state.kind === 'open' && now >= this.#state.until) this.#probe(now);
     const state = this.#state;
     if (state.kind === 'open') return REFUSED;
     if (state.kind === 'half-open') {
-      if (!state.probes.issue(row, now, this.#permits.deadlines[row] as number)) return REFUSED;
+      if (!state.probes.issue(row, now, this.permits.deadlines[row] as number)) return REFUSED;
     }
-    this.#permits.setEpoch(row, this.#epoch);
+    this.permits.setEpoch(row, this.#epoch);
     return ADMITTED;
+  }
+
+  #probe(now: number): void {
+    const probes = new Probes(this.#spec.halfOpen.calls);
+    this.#become({ kind: 'half-open', probes }, `probing with up to ${probes.limit} calls`, now);
   }
 
   #settleProbe(state: HalfOpen, row: number, outcome: Outcome, now: number): void {
@@ -306,32 +288,29 @@ export class Circuit implements Gate {
     this.#catchUp(state, now);
     // That its time was over has just been counted, and outweighs what it says now.
     if (wasOut && !probes.isOut(row)) return;
-    const slow = now - (this.#permits.starts[row] as number) >= this.#slowCallMs;
-    if (this.#state === state && probes.settle(row, outcome, slow)) this.#judge(probes, now, now);
+    const slow = now - (this.permits.starts[row] as number) >= this.#slowCallMs;
+    if (this.#state === state && probes.settle(row, outcome, slow))
+      this.#follow(judgeRound(this.#spec, probes, now), now);
     else this.late++;
   }
 
   /** Nobody wakes a half-open circuit: whose time was over meanwhile is dealt with now, in order, as of when it was. */
   #catchUp(state: HalfOpen, now: number): void {
-    const { maxWaitMs } = this.#spec.halfOpen;
-    while (this.#state === state) {
-      const due = state.probes.firstDue(now, maxWaitMs);
-      if (!due) return;
-      state.probes.settle(due.row, 'failure', due.afterMs >= this.#slowCallMs);
-      if (due.hung) this.#open(due.at, `a probe gave no answer within ${maxWaitMs} ms`, now);
-      else this.#judge(state.probes, due.at, now);
+    let more = true;
+    while (more && this.#state === state) {
+      const { fate, due } = judgeNextDue(this.#spec, state.probes, now);
+      this.#follow(fate, now);
+      more = due;
     }
   }
 
-  /** Re-opens as soon as the probes can't close it any more; closes when the last of them is in. `at`: when that was. */
-  #judge(probes: Probes, at: number, now: number): void {
-    const fault = faultOfProbes(this.#spec, probes);
-    if (fault !== undefined) {
-      this.#open(at, fault, now);
-    } else if (probes.complete) {
+  #follow(fate: Fate | undefined, now: number): void {
+    if (fate === undefined) return;
+    if (fate.kind === 'open') {
+      this.#open(fate.at, fate.reason, now);
+    } else {
       this.#window.clear(now);
-      const { limit, failed } = probes;
-      this.#become({ kind: 'closed', since: at }, `${limit - failed} of ${limit} probes succeeded`, now);
+      this.#become({ kind: 'closed', since: fate.at }, fate.reason, now);
     }
   }
 
@@ -343,18 +322,19 @@ export class Circuit implements Gate {
   }
 
   #become(next: State, reason: string, now: number): void {
-    const from = this.#state.kind;
+    const from = this.#overlay.directed(this.#state.kind, now);
     this.#state = next;
     this.#nextEpoch();
-    this.#announce(from, next.kind, reason, now);
+    const to = this.#overlay.directed(next.kind, now);
+    // Where it is the mesh's word that callers get, nothing changes for them.
+    if (to !== from) this.#announce(from, to, reason, now);
   }
 
   /**
-   * Holds and modes lie over the machine. Where they change what it shows, that is a transition too: results of calls from
-   * before are late, and a half-open round, whose permits those calls hold, begins anew.
+   * Modes, holds and directions lie over the machine. Where they change what it shows, that is a transition too: results of calls
+   * from before are late, and a half-open round, whose permits those calls hold, begins anew.
    */
   #overlaid(from: CircuitStateName, reason: string, now: number): void {
-    this.#plain = this.#mode === 'enforce' && this.#holds.size === 0;
     this.#settleIn();
     const to = this.#shown(now);
     if (to === from) return;
@@ -367,15 +347,25 @@ export class Circuit implements Gate {
 
   /** The state as of the last transition. */
   #shown(now: number): CircuitStateName {
-    if (this.#mode === 'disabled') return 'disabled';
-    return now < this.#holds.endsAt ? 'forced-open' : this.#state.kind;
+    return this.#overlay.shown(this.#state.kind, now);
   }
 
-  #endHolds(now: number): void {
-    if (this.#holds.size === 0) return;
-    this.#holds.expire(now);
-    if (this.#holds.size > 0) return;
-    this.#overlaid(this.#mode === 'disabled' ? 'disabled' : 'forced-open', 'the hold ran out', now);
+  /** The same, once what has run out is gone. */
+  #current(now: number): CircuitStateName {
+    this.#expire(now);
+    return this.#shown(now);
+  }
+
+  #own(): Overlay {
+    if (this.#overlay === bare) this.#overlay = new Overlay('enforce');
+    return this.#overlay;
+  }
+
+  #expire(now: number): void {
+    if (this.#overlay === bare) return;
+    const from = this.#overlay.shown(this.#state.kind, Number.NEGATIVE_INFINITY);
+    const why = this.#overlay.expire(now);
+    if (why !== undefined) this.#overlaid(from, why, now);
   }
 
   #nextEpoch(): void {

@@ -3,6 +3,7 @@
  * a minute, and never quite the same, so that a fleet doesn't come back in one step.
  */
 import type { Random } from '../random.js';
+import type { SavedCircuit } from './circuit-state.js';
 
 /** A period doubles up to this, or up to `openFor` itself, if that is longer. */
 const OPEN_MAX_MS = 60_000;
@@ -25,8 +26,9 @@ export class OpenPeriod {
     return this.#lastMs;
   }
 
-  /** Goes on where a former process was. Answers `remainingMs` as far as a period of this circuit can last. */
-  restore(openForMs: number, openings: number, remainingMs: number): number {
+  /** Goes on where a former process was so long ago. Answers what is left, as far as a period of this circuit can last. */
+  restore(openForMs: number, { openings, remainingMs: savedMs }: SavedCircuit, elapsedMs: number): number {
+    const remainingMs = savedMs - (Number.isFinite(elapsedMs) ? Math.max(0, elapsedMs) : 0);
     this.openings = Number.isFinite(openings) ? Math.max(1, openings) : 1;
     this.#lastMs = this.#evenMs(openForMs);
     const longestMs = Math.max(OPEN_MAX_MS, openForMs) * (1 + OPEN_JITTER);
