@@ -289,9 +289,10 @@ class StoreMirror implements Mirror {
     return true;
   }
 
-  #emitRegistry({ services, interests }: RegistryChange): void {
+  #emitRegistry({ services, interests, circuits }: RegistryChange): void {
     if (services.size > 0) this.#emitter.emit('instances', services);
     for (const { service, callees } of interests) this.#emitter.emit('interest', service, callees);
+    if (circuits.length > 0) this.#emitter.emit('circuits', circuits);
   }
 
   /** What this replica knows and the store has lost is an operator's to decide: the log keeps the documents. */

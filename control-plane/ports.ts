@@ -41,6 +41,8 @@ export interface MirrorEvents {
   instances: (services: ReadonlySet<string>) => void;
   /** Instances of `service` now also use `callees`. */
   interest: (service: string, callees: readonly string[]) => void;
+  /** Records of these circuits of the mesh have just changed, perhaps here: a hint to read them, which may also be lost. */
+  circuits: (ids: readonly string[]) => void;
   health: (health: MirrorHealth) => void;
 }
 

@@ -16,6 +16,7 @@ export class MirrorEmitter {
     reset: new Set(),
     instances: new Set(),
     interest: new Set(),
+    circuits: new Set(),
     health: new Set(),
   };
 

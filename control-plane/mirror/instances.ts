@@ -5,10 +5,12 @@
  */
 import type { Instance, RegistryEvent, RegistrySnapshot } from '../store/store.js';
 
-/** What a step changed: services whose instances are others, and callees that are new to a service. */
+/** What a step changed: services whose instances are others, callees that are new to a service, and hints. */
 export interface RegistryChange {
   readonly services: ReadonlySet<string>;
   readonly interests: readonly { readonly service: string; readonly callees: readonly string[] }[];
+  /** Circuits whose records are said to have changed: passed on, nothing of it is kept here. */
+  readonly circuits: readonly string[];
 }
 
 const none: readonly Instance[] = [];
@@ -39,6 +41,7 @@ export class MirroredInstances {
   apply(events: readonly RegistryEvent[], cursor: string): RegistryChange {
     const services = new Set<string>();
     const interests: { service: string; callees: readonly string[] }[] = [];
+    const circuits = new Set<string>();
     for (const event of events) {
       if (event.kind === 'interest') {
         const callees = this.#learn(event.service, event.callees);
@@ -46,10 +49,12 @@ export class MirroredInstances {
       } else if (event.kind === 'up') {
         this.#put(event.instance);
         services.add(event.instance.service);
+      } else if (event.kind === 'circuits') {
+        for (const circuit of event.circuits) circuits.add(circuit);
       } else if (this.#drop(event)) services.add(event.service);
     }
     this.cursor = cursor;
-    return { services, interests };
+    return { services, interests, circuits: [...circuits] };
   }
 
   adopt(snapshot: RegistrySnapshot): RegistryChange {
@@ -69,7 +74,7 @@ export class MirroredInstances {
       return callees.length > 0 ? [{ service, callees }] : [];
     });
     this.cursor = snapshot.cursor;
-    return { services, interests };
+    return { services, interests, circuits: [] };
   }
 
   #put(instance: Instance): void {

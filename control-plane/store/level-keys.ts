@@ -20,6 +20,7 @@ export const keys = {
   request: (id: string) => `request/${encodeURIComponent(id)}`,
   instance: (id: string) => `instance/${encodeURIComponent(id)}`,
   interest: (service: string) => `interest/${encodeURIComponent(service)}`,
+  circuit: (id: string) => `circuit/${encodeURIComponent(id)}`,
 } as const;
 
 /** Every key that begins with `prefix/`. */

@@ -4,6 +4,7 @@
  */
 import type { Issue } from '../../core/errors.js';
 import type { Database } from './level-database.js';
+import type { KeptRecord } from './level-health.js';
 import { decode, isIssue, keys, nameOf, under } from './level-keys.js';
 import type { Ledger, Remembered, Row, StoredAnswer, Time } from './level-ledger.js';
 import { REQUEST_TTL_MS } from './limits.js';
@@ -14,7 +15,9 @@ export interface Loaded {
   readonly ledger: Ledger;
   readonly instances: readonly { readonly instance: Instance; readonly ttlMs: number }[];
   readonly interests: readonly (readonly [service: string, callees: readonly string[]])[];
-  /** Of requests, instances and interests. */
+  /** Records of the mesh's circuits. */
+  readonly circuits: readonly KeptRecord[];
+  /** Of requests, instances, interests and records of circuits. */
   readonly faults: readonly Issue[];
 }
 
@@ -23,7 +26,7 @@ export async function loadLevel(
   db: Database,
   { fresh, now, wallNow }: Time & { readonly fresh: string },
 ): Promise<Loaded> {
-  const read = async <T>(prefix: 'record' | 'request' | 'instance' | 'interest', check: Check<T>) => {
+  const read = async <T>(prefix: Prefix, check: Check<T>) => {
     const good: { name: string; value: T }[] = [];
     const bad: Issue[] = [];
     for (const [key, text] of await db.range(under(prefix))) {
@@ -51,6 +54,7 @@ export async function loadLevel(
   const requests = await read('request', isStoredAnswer);
   const instances = await read('instance', isLease);
   const interests = await read('interest', isStrings);
+  const circuits = await read('circuit', isKeptRecord);
   return {
     ledger: {
       dataset,
@@ -63,10 +67,12 @@ export async function loadLevel(
     },
     instances: instances.good.map(({ value }) => value),
     interests: interests.good.map(({ name, value }) => [name, value]),
-    faults: [...requests.bad, ...instances.bad, ...interests.bad],
+    circuits: circuits.good.map(({ value }) => value),
+    faults: [...requests.bad, ...instances.bad, ...interests.bad, ...circuits.bad],
   };
 }
 
+type Prefix = 'record' | 'request' | 'instance' | 'interest' | 'circuit';
 type Check<T> = (value: unknown) => value is T;
 
 /** The log and the audit are never emptied, so their last keys hold the numbers. */
@@ -110,4 +116,14 @@ function isStoredAnswer(value: unknown): value is StoredAnswer {
 
 function isLease(value: unknown): value is { instance: Instance; ttlMs: number } {
   return isRecord(value) && isInstance(value.instance) && Number.isFinite(value.ttlMs);
+}
+
+function isKeptRecord(value: unknown): value is KeptRecord {
+  return (
+    isRecord(value) &&
+    typeof value.circuit === 'string' &&
+    isRevision(value.seq) &&
+    typeof value.body === 'string' &&
+    Number.isFinite(value.ttlMs)
+  );
 }

@@ -111,6 +111,11 @@ export class LevelRegistry {
     return [{ type: 'put', key: keys.interest(service), value: encode([...known]) }];
   }
 
+  /** Tells the watchers; nothing is kept of it. */
+  hint(circuits: readonly string[]): void {
+    if (circuits.length > 0) this.#tell({ kind: 'circuits', circuits });
+  }
+
   publishSummary({ replica, body }: ReplicaSummary, ttlMs: number, now: number, board: Board): void {
     this.summaries(now, board);
     this.#boards[board].set(replica, { body, deadline: now + ttlMs });

@@ -4,10 +4,13 @@
  * is told to a writer or a watcher before it is down.
  */
 import type { Clock } from '../../core/clock.js';
+import type { Exchanged, RecordWrite, StoredRecord } from '../../core/coordination/contract.js';
 import { type Issue, MeshError, messageOf } from '../../core/errors.js';
 import type { Random } from '../../core/random.js';
 import type { Logger } from '../telemetry/logger.js';
+import { FaultLog, fitHint } from './health-request.js';
 import type { Change, Database } from './level-database.js';
+import { LevelHealth } from './level-health.js';
 import { decode, isIssue, keys, under } from './level-keys.js';
 import { LevelRegistry } from './level-registry.js';
 import { LevelWatch, type WatchSource } from './level-watch.js';
@@ -17,6 +20,7 @@ import { isAuditEntry, isHistoryEntry, isJsonObject, isLogEntry } from './shapes
 import type {
   AuditEntry,
   Board,
+  HealthExchange,
   HistoryEntry,
   Instance,
   RegistrySnapshot,
@@ -61,6 +65,7 @@ class LevelStore implements Store {
   readonly #random: Random;
   readonly #logger: Logger;
   readonly #registry = new LevelRegistry();
+  readonly #health: LevelHealth;
   readonly #source: WatchSource;
   #closed: Promise<void> | undefined;
 
@@ -79,6 +84,8 @@ class LevelStore implements Store {
     this.#random = random;
     this.#logger = logger;
     this.#registry.restore(writer.loaded, clock.now());
+    this.#health = new LevelHealth(new FaultLog(logger, description));
+    this.#health.restore(writer.loaded.circuits, clock.now());
     this.#source = {
       dataset: () => writer.ledger.dataset,
       head: () => writer.ledger.head,
@@ -182,6 +189,28 @@ class LevelStore implements Store {
   async summaries(board: Board = 'roster'): Promise<readonly ReplicaSummary[]> {
     this.#assertOpen();
     return this.#registry.summaries(this.#clock.now(), board);
+  }
+
+  async exchangeHealth(exchange: HealthExchange): Promise<Exchanged> {
+    this.#assertOpen();
+    const { exchanged, changes } = this.#health.exchange(exchange, this.#clock.now());
+    if (changes.length > 0) await this.#read(() => this.#db.batch(changes, { sync: false }));
+    return exchanged;
+  }
+
+  /** Synced: what agents were told must not be taken back by a power cut. A batch that failed is written by the repeat. */
+  async putRecord(write: RecordWrite, ttlMs: number): Promise<StoredRecord | undefined> {
+    this.#assertOpen();
+    const answer = this.#health.put(write, ttlMs, this.#clock.now());
+    if (!('type' in answer)) return answer;
+    await this.#read(() => this.#db.batch([answer], { sync: true }));
+    return undefined;
+  }
+
+  async hintCircuits(circuits: readonly string[]): Promise<void> {
+    this.#assertOpen();
+    this.#registry.hint(fitHint(circuits));
+    this.#wake();
   }
 
   async settleDataset(seen: { dataset: string; revision: number }): Promise<string> {

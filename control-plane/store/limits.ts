@@ -31,3 +31,17 @@ export const EXPIRE_GAP_MS = 15_000;
  * tries to connect again, and go through several addresses then.
  */
 export const LEASE_GRACE_MS = 60_000;
+
+/** Accounts in one exchange; what is beyond is left out. */
+export const ACCOUNTS_MAX = 10_000;
+/** Bytes of one account or record. */
+export const BODY_MAX_BYTES = 16_384;
+/** Characters of a circuit's id, and of a replica's name. */
+export const CIRCUIT_ID_MAX = 1024;
+export const REPLICA_NAME_MAX = 200;
+/** Accounts, and records, of one shard; in the embedded store, records of all. */
+export const SHARD_ENTRIES_MAX = 20_000;
+/** No account and no record lives longer without being written again. */
+export const HEALTH_TTL_MAX_MS = 86_400_000;
+/** Circuits named in one hint. */
+export const HINT_CIRCUITS_MAX = 1000;

@@ -42,6 +42,8 @@ export class RedisConnection {
   readonly description: string;
   readonly #timeoutMs: number;
   readonly #clock: Clock;
+  /** Keys of different slots are on different nodes. */
+  readonly #scattered: boolean;
   #lastError = 'not connected yet';
   #closed = false;
 
@@ -49,6 +51,7 @@ export class RedisConnection {
     this.description = describeLocation(location);
     this.#timeoutMs = timeoutMs;
     this.#clock = clock;
+    this.#scattered = location.kind === 'cluster';
     const backoff = (times: number) =>
       Math.min(RECONNECT.maxMs, RECONNECT.baseMs * 2 ** Math.min(times - 1, 10)) * (0.5 + random.next() / 2);
     this.#client = connect(clients, location, name, timeoutMs, backoff);
@@ -82,6 +85,13 @@ export class RedisConnection {
     if (replies.some((reply) => 'error' in reply && reply.error.message === 'Command timed out'))
       this.reconnect('a command got no answer in time');
     return replies;
+  }
+
+  /** As `send`, for commands that may belong to different slots: in a Cluster each finds the way to its own node. */
+  async sendEach(commands: readonly Command[]): Promise<Reply[]> {
+    if (!this.#scattered) return this.send(...commands);
+    const replies = await Promise.all(commands.map((command) => this.send(command)));
+    return replies.map(([reply]) => reply ?? { error: new Error('no reply') });
   }
 
   /** Drops the connection, which then comes back by itself. */

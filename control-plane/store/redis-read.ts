@@ -90,8 +90,7 @@ export async function foreignKeys(connection: RedisConnection, keys: RedisKeys):
   const found = new Set<string>();
   let cursor = '0';
   for (let step = 0; step < SCAN.steps; step += 1) {
-    const pattern = `${keys.prefix.replace(/[[\]?*\\]/g, '\\$&')}*`;
-    const [reply] = await connection.send(['scan', cursor, 'match', pattern, 'count', SCAN.keysEach]);
+    const [reply] = await connection.send(['scan', cursor, 'match', keys.pattern, 'count', SCAN.keysEach]);
     if (!reply || 'error' in reply || !Array.isArray(reply.value)) return [];
     for (const key of texts(reply.value[1])) if (!keys.isOurs(key)) found.add(key);
     cursor = String(reply.value[0]);

@@ -3,6 +3,7 @@
  * differ agree on what has run out.
  */
 import type { Issue } from '../../core/errors.js';
+import { fitHint } from './health-request.js';
 import {
   EXPIRE_BATCH_MAX,
   EXPIRE_GAP_MS,
@@ -135,8 +136,12 @@ export class RedisRegistry {
 export function registryEvent(text: string | undefined): RegistryEvent | undefined {
   const event = parseJson(text ?? '');
   if (!isRecord(event)) return undefined;
-  const { kind, instance, id, service, reason, callees } = event;
+  const { kind, instance, id, service, reason, callees, circuits } = event;
   if (kind === 'up' && isInstance(instance)) return { kind, instance };
+  if (kind === 'circuits' && Array.isArray(circuits)) {
+    const named = fitHint(circuits);
+    return named.length > 0 ? { kind, circuits: named } : undefined;
+  }
   if (typeof service !== 'string') return undefined;
   if (kind === 'down' && typeof id === 'string' && (reason === 'released' || reason === 'expired'))
     return { kind, id, service, reason };

@@ -9,14 +9,18 @@ import type { Command, RedisConnection } from './redis-connection.js';
 import type { Reply } from './redis-replies.js';
 
 const names = [
+  'exchange',
   'expire',
+  'hint',
   'lease',
   'learn',
   'load',
   'publish',
+  'record',
   'registry',
   'release',
   'settle',
+  'shards',
   'summaries',
   'write',
 ] as const;
@@ -58,7 +62,35 @@ export async function runScript(
   const { source, digest } = scripts()[name];
   const rest = [keys.length, ...keys, ...args];
   const replies = await connection.send(['evalsha', digest, ...rest], ...more);
-  const [first] = replies;
-  if (!(first && 'error' in first && first.error.message.startsWith('NOSCRIPT'))) return replies;
+  if (!isUnknown(replies[0])) return replies;
   return connection.send(['eval', source, ...rest], ...more);
+}
+
+/** A script to run, one of several in the same round trip. */
+export interface ScriptCall {
+  readonly name: ScriptName;
+  readonly keys: readonly string[];
+  readonly args: readonly (string | number)[];
+}
+
+/** One reply for each of these, sent together; they may belong to different slots, and none may rest on another's effect. */
+export async function runScripts(
+  connection: RedisConnection,
+  calls: readonly ScriptCall[],
+): Promise<readonly Reply[]> {
+  if (calls.length === 0) return [];
+  const command = ({ name, keys, args }: ScriptCall, verb: 'eval' | 'evalsha'): Command => {
+    const { source, digest } = scripts()[name];
+    return [verb, verb === 'eval' ? source : digest, keys.length, ...keys, ...args];
+  };
+  const replies = await connection.sendEach(calls.map((call) => command(call, 'evalsha')));
+  const unknown = calls.flatMap((call, at) => (isUnknown(replies[at]) ? [{ call, at }] : []));
+  if (unknown.length === 0) return replies;
+  const again = await connection.sendEach(unknown.map(({ call }) => command(call, 'eval')));
+  for (const [i, { at }] of unknown.entries()) replies[at] = again[i] ?? { error: new Error('no reply') };
+  return replies;
+}
+
+function isUnknown(reply: Reply | undefined): boolean {
+  return reply !== undefined && 'error' in reply && reply.error.message.startsWith('NOSCRIPT');
 }

@@ -4,10 +4,13 @@
  * its writer repeats it. Three connections: for reads and leases, for writes, and for the watch. Never deletes or overwrites what it cannot read; an expected revision never matches it.
  */
 import type { Clock } from '../../core/clock.js';
+import type { Exchanged, RecordWrite, StoredRecord } from '../../core/coordination/contract.js';
 import type { Random } from '../../core/random.js';
 import type { Logger } from '../telemetry/logger.js';
+import { FaultLog } from './health-request.js';
 import { REGISTRY_EVENTS_MAX } from './limits.js';
 import { type RedisClients, RedisConnection, type RedisLocation } from './redis-connection.js';
+import { RedisHealth } from './redis-health.js';
 import { RedisKeys } from './redis-keys.js';
 import { auditEntry, foreignKeys, historyEntry, storedDocuments } from './redis-read.js';
 import { RedisRegistry } from './redis-registry.js';
@@ -19,6 +22,7 @@ import { checkRequest } from './request.js';
 import type {
   AuditEntry,
   Board,
+  HealthExchange,
   HistoryEntry,
   Instance,
   RegistrySnapshot,
@@ -65,6 +69,7 @@ class RedisStore implements Store {
   readonly #writes: RedisConnection;
   readonly #writer: RedisWriter;
   readonly #registry: RedisRegistry;
+  readonly #health: RedisHealth;
   readonly #watches = new Set<RedisWatch>();
   #loaded: Tip = { dataset: '', revision: 0, request: '' };
   #watched: Tip = this.#loaded;
@@ -78,6 +83,8 @@ class RedisStore implements Store {
     this.#writes = this.#connect('writes', COMMAND_TIMEOUT_MS);
     this.#writer = new RedisWriter(this.#writes, this.#keys);
     this.#registry = new RedisRegistry(this.#keys, (name, keys, args) => this.#read(name, keys, args));
+    const faults = new FaultLog(options.logger, options.description);
+    this.#health = new RedisHealth(this.#reads, this.#keys, faults);
   }
 
   async write(request: WriteRequest): Promise<WriteResult> {
@@ -163,6 +170,18 @@ class RedisStore implements Store {
 
   summaries(board: Board = 'roster'): Promise<readonly ReplicaSummary[]> {
     return this.#registry.summaries(board);
+  }
+
+  exchangeHealth(exchange: HealthExchange): Promise<Exchanged> {
+    return this.#health.exchange(exchange);
+  }
+
+  putRecord(write: RecordWrite, ttlMs: number): Promise<StoredRecord | undefined> {
+    return this.#health.put(write, ttlMs);
+  }
+
+  hintCircuits(circuits: readonly string[]): Promise<void> {
+    return this.#health.hint(circuits);
   }
 
   async settleDataset(seen: { dataset: string; revision: number }): Promise<string> {

@@ -3,6 +3,7 @@
  * implementations (Redis, embedded) hold to one contract suite. A write is one atomic step: compare, then document, history,
  * audit and log together, or nothing. A timeout means *unknown*, so every write carries a request id and may be repeated.
  */
+import type { Exchanged, RecordWrite, StoredRecord } from '../../core/coordination/contract.js';
 import type { Issue } from '../../core/errors.js';
 
 /** How far an acknowledged write is safe: in memory, on disk, or on a replica as well. */
@@ -126,7 +127,9 @@ export type RegistryEvent =
       readonly service: string;
       readonly reason: 'released' | 'expired';
     }
-  | { readonly kind: 'interest'; readonly service: string; readonly callees: readonly string[] };
+  | { readonly kind: 'interest'; readonly service: string; readonly callees: readonly string[] }
+  /** The records of these circuits have just changed: a hint, for certain it is known by the next exchange. */
+  | { readonly kind: 'circuits'; readonly circuits: readonly string[] };
 
 /** What a watcher is told, in order. */
 export interface WatchListener {
@@ -160,6 +163,16 @@ export type Board = 'roster' | 'rates';
 export interface ReplicaSummary {
   readonly replica: string;
   readonly body: string;
+}
+
+/** A replica's accounts of circuits of the mesh: circuit → body. */
+export interface HealthExchange {
+  /** 1 to 200 characters in one line. */
+  readonly replica: string;
+  /** 1 ms to a day, on the store's clock; what is not named again is left to run out. */
+  readonly ttlMs: number;
+  /** At most 10,000, of at most 16 KiB each. */
+  readonly accounts: ReadonlyMap<string, string>;
 }
 
 /**
@@ -199,6 +212,22 @@ export interface Store {
   publishSummary(summary: ReplicaSummary, ttlMs: number, board?: Board): Promise<void>;
   /** Without a board: the roster's. */
   summaries(board?: Board): Promise<readonly ReplicaSummary[]>;
+
+  /**
+   * Writes a replica's accounts and answers all that has not run out, of every replica, with the records of all circuits. An
+   * account that is too large, or one too many, is left out and named in the log, as is what cannot be read: the others
+   * go on. May be repeated. Accounts and records go with the data they lie in: after a loss an exchange answers what was
+   * written since, and numbers are not compared across datasets.
+   */
+  exchangeHealth(exchange: HealthExchange): Promise<Exchanged>;
+  /**
+   * Compares and sets in one step; undefined: it was written, else what is there, and `seq` 0 with an empty body where
+   * nothing is. A repeat of a write that is there answers as the first did and gives the record its whole time anew; what
+   * has run out or cannot be read counts as nothing. `ttlMs` as in an exchange.
+   */
+  putRecord(write: RecordWrite, ttlMs: number): Promise<StoredRecord | undefined>;
+  /** Tells all watchers that these circuits' records have changed; at most 1,000, the rest is left to the next exchange. */
+  hintCircuits(circuits: readonly string[]): Promise<void>;
 
   /** If the data is behind what this replica has seen, gives the dataset a new name; answers the present one. */
   settleDataset(seen: { dataset: string; revision: number }): Promise<string>;

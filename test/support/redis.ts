@@ -139,7 +139,7 @@ export async function contractRedis(): Promise<string> {
 export async function dropMesh(url: string, mesh: string): Promise<void> {
   const client = plainClient(url);
   try {
-    for await (const keys of client.scanStream({ match: `{sg:${mesh}}:*`, count: 1000 }))
+    for await (const keys of client.scanStream({ match: `{sg:${mesh}[:}]*`, count: 1000 }))
       if (keys.length > 0) await client.unlink(...keys);
   } finally {
     client.disconnect();

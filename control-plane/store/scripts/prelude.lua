@@ -68,3 +68,15 @@ local function tell(registry, meta, max, number, event)
   redis.call('XADD', registry, 'MAXLEN', '~', max, whole(number) .. '-0', 'event', event)
   return number
 end
+
+-- Lets a key live for at least so long from now on, so that what nobody looks after any more goes by itself.
+local function outlive(key, ttl)
+  if redis.call('PTTL', key) < ttl then redis.call('PEXPIRE', key, whole(ttl)) end
+end
+
+-- A command with any number of arguments behind the key, `each` in one call: Lua's stack holds only some thousands.
+local function in_parts(list, each, command, key)
+  for from = 1, #list, each do
+    redis.call(command, key, unpack(list, from, math.min(from + each - 1, #list)))
+  end
+end
