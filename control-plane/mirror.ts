@@ -8,13 +8,15 @@ import { type Clock, systemClock, type Timer, wait } from '../core/clock.js';
 import { type Issue, messageOf } from '../core/errors.js';
 import { type Random, systemRandom } from '../core/random.js';
 import { MirrorEmitter } from './mirror/emitter.js';
+import { MirroredHalts } from './mirror/halts.js';
 import { MirroredInstances, type RegistryChange } from './mirror/instances.js';
 import { type Lost, MirroredPolicies } from './mirror/policies.js';
 import { MirroredSetting } from './mirror/setting.js';
+import { readStaged } from './mirror/staged.js';
 import { MirrorWriter } from './mirror/writer.js';
 import type { Mirror, MirrorEvents, MirrorHealth } from './ports.js';
 import { reasonOf } from './store/reason.js';
-import type { Store, Watch, WatchListener, WriteResult } from './store/store.js';
+import type { Snapshot, Store, Watch, WatchListener, WriteResult } from './store/store.js';
 import { type Logger, silentLogger } from './telemetry/logger.js';
 
 const RELOAD_INTERVAL_MS = 300_000;
@@ -53,6 +55,7 @@ class StoreMirror implements Mirror {
   readonly #emitter: MirrorEmitter;
   readonly #policies = new MirroredPolicies();
   readonly #brownout = new MirroredSetting();
+  readonly #halts = new MirroredHalts();
   readonly #instances = new MirroredInstances();
   readonly #closing = new AbortController();
   readonly #writer: MirrorWriter;
@@ -108,6 +111,7 @@ class StoreMirror implements Mirror {
     return [
       ...this.#policies.faults,
       ...this.#brownout.faults,
+      ...this.#halts.faults,
       ...this.#storeFaults,
       ...this.#registryFaults,
     ];
@@ -124,6 +128,9 @@ class StoreMirror implements Mirror {
   }
   get brownout() {
     return this.#brownout.present;
+  }
+  get halts() {
+    return { halts: this.#halts.present, revision: this.#halts.revision };
   }
   changesSince(revision: number) {
     return this.#policies.changesSince(revision);
@@ -169,10 +176,12 @@ class StoreMirror implements Mirror {
     const { dataset, revision } = this;
     if (dataset !== '') await this.#store.settleDataset({ dataset, revision });
     const snapshot = await this.#store.load();
+    const stages = await this.#stages(snapshot);
     const registry = await this.#store.loadRegistry();
     if (this.#closing.signal.aborted) return;
-    const { changed, lost } = this.#policies.adopt(snapshot);
+    const { changed, lost } = this.#policies.adopt(snapshot, stages);
     const brownout = this.#brownout.adopt(snapshot);
+    const halts = this.#halts.adopt(snapshot);
     this.#storeFaults = snapshot.faults;
     this.#registryFaults = registry.faults;
     this.#conflict([...lost, ...brownout.lost], snapshot.dataset);
@@ -180,6 +189,7 @@ class StoreMirror implements Mirror {
     this.#setHealth(true, '');
     if (changed) this.#emitter.emit('reset');
     if (brownout.changed) this.#emitter.emit('brownout', 'loaded');
+    if (halts) this.#emitter.emit('rollouts');
     this.#emitRegistry(registryChange);
     this.#writer.wake();
     const from = { dataset: this.dataset, revision: this.revision, cursor: this.#instances.cursor };
@@ -190,7 +200,10 @@ class StoreMirror implements Mirror {
     return {
       log: (entries) => {
         const changes = this.#policies.apply(entries);
+        // A write that lets a rollout go on is both, and whoever hears of the one asks for the other.
+        const halts = this.#halts.apply(entries);
         if (changes.length > 0) this.#emitter.emit('policies', changes);
+        if (halts) this.#emitter.emit('rollouts');
         if (this.#brownout.apply(entries)) this.#emitter.emit('brownout', 'told');
         this.#writer.wake();
       },
@@ -267,18 +280,31 @@ class StoreMirror implements Mirror {
   /** False: the two were not at the same revision. */
   async #comparePolicies(): Promise<boolean> {
     const snapshot = await this.#store.load();
+    const stages = await this.#stages(snapshot);
     // A watch that finds another dataset says so itself.
     if (snapshot.dataset !== this.dataset || snapshot.head !== this.revision || this.#loading) return false;
     this.#storeFaults = snapshot.faults;
     const brownout = this.#brownout.adopt(snapshot).changed;
+    const halts = this.#halts.adopt(snapshot);
     if (brownout) this.#emitter.emit('brownout', 'loaded');
-    if (!this.#policies.adopt(snapshot).changed && !brownout) return true;
+    if (halts) this.#emitter.emit('rollouts');
+    if (!this.#policies.adopt(snapshot, stages).changed && !brownout && !halts) return true;
     this.#logger.warn(
       { revision: this.revision },
       'this replica differed from the store and has been set right',
     );
     this.#emitter.emit('reset');
     return true;
+  }
+
+  /** What is known of this dataset is not read again. */
+  #stages(snapshot: Snapshot): ReturnType<typeof readStaged> {
+    return readStaged(this.#store, snapshot, ({ name, revision, document }) => {
+      const present = snapshot.dataset === this.dataset ? this.policy(name) : undefined;
+      return present?.revision === revision && present.policy.document === document
+        ? present.staged
+        : undefined;
+    });
   }
 
   async #compareRegistry(): Promise<boolean> {

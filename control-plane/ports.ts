@@ -4,6 +4,7 @@
  */
 import type { BrownoutSetting, Rule } from '../core/brownout/setting.js';
 import type { Issue } from '../core/errors.js';
+import type { Halts } from '../core/policy/halts.js';
 import type { PolicyRevision } from '../core/policy/model.js';
 import type { LatencyHistogram } from '../core/resilience/latency.js';
 import type { Brownout as BrownoutMessage } from '../proto/messages.js';
@@ -35,6 +36,8 @@ export interface MirrorEvents {
   policies: (changes: readonly PolicyChange[]) => void;
   /** The brownout setting is another: it was just written, or it was found when everything was loaded. */
   brownout: (how: 'told' | 'loaded') => void;
+  /** Rollouts were halted, or one goes on. */
+  rollouts: () => void;
   /** Everything was loaded anew, perhaps of another dataset: compare by hash. */
   reset: () => void;
   /** The instances of these services changed. */
@@ -58,13 +61,18 @@ export interface Mirror {
   policy(name: string): PolicyRevision | undefined;
   /** All, by name. */
   policies(): readonly PolicyRevision[];
-  /** Those whose `match.to` is this name (`*` for the general ones). */
+  /**
+   * Those whose `match.to` is this name (`*` for the general ones), or was in the revision that a staged rollout leaves with the
+   * others.
+   */
   policiesTo(to: string): readonly PolicyRevision[];
   /** Changes with a greater revision, oldest first; undefined if it can't be told any more (the last 10,000 are kept). */
   changesSince(revision: number): readonly PolicyChange[] | undefined;
 
   /** Undefined: nobody has set any. */
   readonly brownout: BrownoutRevision | undefined;
+  /** Halted rollouts, with the revision of the document that they are in (0: there is none). */
+  readonly halts: { readonly halts: Halts; readonly revision: number };
 
   /** Live instances by service. */
   services(): ReadonlyMap<string, readonly Instance[]>;
@@ -120,6 +128,7 @@ export interface AgentRow {
 export interface PolicyStatus {
   readonly policy: string;
   readonly revision: number;
+  /** Those that a staged rollout does not reach, and that have heard so, are in `total` alone. */
   readonly agents: {
     readonly total: number;
     readonly applied: number;
@@ -149,6 +158,8 @@ export interface CircuitChange {
   readonly agent: string;
   readonly before: string;
   readonly row: CircuitRow;
+  /** The agent said so as it connected: when it changed is not known. */
+  readonly found?: true;
 }
 
 /** Calls of one instance's service as its callers reported them over the last 10 s, for health in `GET /v1/services`. */
@@ -179,6 +190,25 @@ export interface Roster {
     event: 'agent',
     listener: (row: AgentRow, kind: 'connected' | 'disconnected' | 'refused') => void,
   ): () => void;
+}
+
+/** A rollout was halted, or goes on. */
+export interface RolloutChange {
+  readonly policy: string;
+  /** That is in force, and how many it is for. */
+  readonly revision: number;
+  readonly percent: number;
+  readonly change: 'halted' | 'resumed';
+  /** Why it was halted. */
+  readonly reason: string;
+}
+
+/** Halts staged rollouts. */
+export interface Rollouts {
+  onChange(listener: (change: RolloutChange) => void): () => void;
+  /** From here on it watches these agents. */
+  observe(roster: Pick<Roster, 'agents' | 'agent' | 'circuits' | 'on'>): void;
+  close(): void;
 }
 
 /** Who set the present level: `none` is level 0. */

@@ -41,7 +41,7 @@ export class Reports {
       now,
     });
     for (let count = 0; count < ignored; count++) metrics.ignored('circuit');
-    for (const change of changes) events.circuit(change);
+    for (const change of changes) events.circuit(whole ? { ...change, found: true } : change);
     if (cells.length + circuits.length > 0) events.changed();
     return true;
   }

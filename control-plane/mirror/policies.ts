@@ -4,9 +4,10 @@
  * tells nobody; `mirror.ts` does.
  */
 import type { Issue } from '../../core/errors.js';
-import type { PolicyRevision } from '../../core/policy/model.js';
+import type { PolicyRevision, Staged } from '../../core/policy/model.js';
 import { isReserved } from '../../core/policy/names.js';
 import { parseDocument } from '../../core/policy/parse.js';
+import { staged, targetsOf } from '../../core/policy/rollout.js';
 import type { PolicyChange } from '../ports.js';
 import type { LogEntry, Snapshot, StoredDocument } from '../store/store.js';
 
@@ -77,9 +78,10 @@ export class MirroredPolicies {
       this.#lost.delete(name);
       if (isReserved(name)) continue;
       const before = this.#byName.get(name);
-      const after = document === null ? undefined : this.#read({ name, revision, document });
+      const read = document === null ? undefined : this.#read({ name, revision, document });
       if (document === null) this.#unreadable.delete(name);
-      else if (!after) continue;
+      else if (!read) continue;
+      const after = read && staged(before, read);
       if (!before && !after) continue;
       this.#set(name, after);
       changes.push({ revision, name, before, after });
@@ -90,9 +92,12 @@ export class MirroredPolicies {
 
   /**
    * Takes everything as it is in the store. Answers whether that is anything new, and what this replica knows of and the store
-   * has lost (only where the dataset is another: within one, the store is right).
+   * has lost (only where the dataset is another: within one, the store is right). `stages`: of the staged ones among them.
    */
-  adopt(snapshot: Snapshot): { changed: boolean; lost: readonly Lost[] } {
+  adopt(
+    snapshot: Snapshot,
+    stages: ReadonlyMap<string, Staged> = new Map(),
+  ): { changed: boolean; lost: readonly Lost[] } {
     const lost = this.dataset === '' || this.dataset === snapshot.dataset ? [] : this.#missing(snapshot);
     let changed = this.dataset !== snapshot.dataset || this.revision !== snapshot.head;
     const gone = new Set(this.#byName.keys());
@@ -102,11 +107,13 @@ export class MirroredPolicies {
       gone.delete(stored.name);
       if (before?.revision === stored.revision && before.policy.document === stored.document) continue;
       const known = this.#unreadable.has(stored.name);
-      const after = this.#read(stored);
-      if (!after) {
+      const read = this.#read(stored);
+      if (!read) {
         changed ||= !known;
         continue;
       }
+      const stage = stages.get(stored.name);
+      const after = stage ? { ...read, staged: stage } : staged(undefined, read);
       if (before?.revision === after.revision && before.policy.document === after.policy.document) continue;
       this.#set(stored.name, after);
       changed = true;
@@ -175,18 +182,19 @@ export class MirroredPolicies {
 
   #set(name: string, after: PolicyRevision | undefined): void {
     const before = this.#byName.get(name);
-    if (before) this.#listing(before).policies.delete(name);
+    if (before) for (const { to } of targetsOf(before)) this.#listing(to).policies.delete(name);
     if (after) {
       this.#byName.set(name, after);
-      this.#listing(after).policies.set(name, after);
+      for (const { to } of targetsOf(after)) this.#listing(to).policies.set(name, after);
     } else this.#byName.delete(name);
-    if (before && this.#listing(before).policies.size === 0) this.#byTo.delete(before.policy.match.to);
+    if (before)
+      for (const { to } of targetsOf(before))
+        if (this.#byTo.get(to)?.policies.size === 0) this.#byTo.delete(to);
     this.#sorted = undefined;
   }
 
-  /** Of the policy's callee, about to change. */
-  #listing({ policy }: PolicyRevision): Listing {
-    const { to } = policy.match;
+  /** Of a callee, about to change. */
+  #listing(to: string): Listing {
     const listing = this.#byTo.get(to) ?? { policies: new Map(), sorted: undefined };
     listing.sorted = undefined;
     this.#byTo.set(to, listing);
