@@ -127,6 +127,7 @@ function summarise({ ready, policies, agents, circuits, brownout }: Mesh) {
     store: ready.store,
     revision: policies.revision,
     policies: policies.policies.length,
+    faults: policies.faults ?? [],
     agents: agents.length,
     services: new Set(agents.map(({ service }) => service)).size,
     waiting: agents.filter(({ staleMs }) => staleMs > 0).map(({ agent, staleMs }) => ({ agent, staleMs })),
@@ -164,6 +165,16 @@ function renderMesh(summary: Summary, output: Output): string {
       `${count(summary.services, 'service')}, ${count(summary.agents, 'agent')}, ` +
       `store ${store.up ? paint('green', 'up') : `${paint('red', 'away')} (${store.reason})`}`,
   ];
+  if (summary.faults.length > 0)
+    parts.push(
+      output.table<Summary['faults'][number]>(
+        [
+          { title: 'store: wrong with', value: ({ path }) => path || '-', colour: () => 'red' },
+          { title: 'what', value: ({ message }) => message },
+        ],
+        summary.faults,
+      ),
+    );
   if (summary.brownout && summary.brownout.level > 0)
     parts.push(`brownout: ${levelLine(summary.brownout, output)}`);
   if (circuits.troubled.length === 0)

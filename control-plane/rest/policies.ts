@@ -16,6 +16,7 @@ import {
   commit,
   preview,
   previewAnswer,
+  putQuery,
   writeAnswer,
   writeHeaders,
   writeQuery,
@@ -35,7 +36,13 @@ export const policiesAnswer = z.object({
   ),
   dataset: z.string().describe('revisions of another dataset are not comparable'),
   revision: z.int().describe('head of the log'),
+  faults: z
+    .array(z.object({ path: z.string(), message: z.string() }))
+    .describe('of the store: what can not be read, and acknowledged revisions that it has lost'),
 });
+
+/** Of the store's faults, so many are shown. */
+const FAULTS_MAX = 100;
 
 const noQuery = z.strictObject({});
 
@@ -64,6 +71,7 @@ export function policyRoutes(app: App, context: RestContext): void {
         })),
         dataset: mirror.dataset,
         revision: mirror.revision,
+        faults: mirror.faults.slice(0, FAULTS_MAX),
       });
     },
   );
@@ -93,21 +101,21 @@ export function policyRoutes(app: App, context: RestContext): void {
       ...common,
       access: 'operator',
       summary: 'Create or replace a policy',
-      query: writeQuery,
+      query: putQuery,
       headers: writeHeaders,
       body: policyReference,
       answer: z.union([writeAnswer, previewAnswer]),
       alsoStatus: [201],
-      problems: [412, 413, 415, 422, 503],
+      problems: [409, 412, 413, 415, 422, 503],
     }),
     async (request, reply) => {
-      const { dryRun } = readQuery(writeQuery, request);
+      const { dryRun, resume } = readQuery(putQuery, request);
       const { name } = readPath(policyParameters, request);
       const after = readBodyPolicy(request, name);
       const present = mirror.policy(name);
       const change = { name, after, expected: expectedOf(request.headers, name, present?.revision) };
-      if (dryRun === 'true') return answer(request, reply, await preview(context, change));
-      const answered = await writeOne(context, request, 'put', change);
+      if (dryRun === 'true') return answer(request, reply, await preview(context, change, resume === 'true'));
+      const answered = await writeOne(context, request, 'put', change, resume === 'true');
       if (!present && answered.changed) reply.code(201).header('location', `/v1/policies/${name}`);
       return answer(request, reply.header('etag', etagOf(answered.revision)), answered);
     },
@@ -146,8 +154,9 @@ export async function writeOne(
   request: Parameters<typeof commit>[1],
   action: Parameters<typeof commit>[2],
   change: Change,
+  resume = false,
 ): Promise<z.infer<typeof writeAnswer>> {
-  const { outcomes, durability } = await commit(context, request, action, [change]);
+  const { outcomes, durability } = await commit(context, request, action, [change], resume);
   const [outcome] = outcomes;
   if (!outcome) throw new MeshError('internal', 'the store answered a write without an outcome');
   return { policy: change.name, revision: outcome.revision, changed: outcome.changed, durability };
