@@ -3,9 +3,14 @@
  * must not begin anew under a dataset that the agents know. Deadlines are on the monotonic clock, which no restart survives:
  * then each record gets its whole time again. Accounts are of the moment, and forgotten. At most SHARD_ENTRIES_MAX of each.
  */
-import type { Exchanged, RecordWrite, StoredRecord } from '../../core/coordination/contract.js';
+import type {
+  Exchanged,
+  RecordWrite,
+  StoredAccount,
+  StoredRecord,
+} from '../../core/coordination/contract.js';
 import { MeshError } from '../../core/errors.js';
-import { accountOf, checkRecord, type FaultLog, fitAccounts, recordOf, shardOf } from './health-request.js';
+import { checkRecord, type FaultLog, fitAccounts, recordOf } from './health-request.js';
 import type { Change } from './level-database.js';
 import { encode, keys } from './level-keys.js';
 import { HEALTH_TTL_MAX_MS, SHARD_ENTRIES_MAX } from './limits.js';
@@ -22,7 +27,7 @@ export interface KeptRecord {
 export class LevelHealth {
   readonly #faults: FaultLog;
   /** By `<replica>\n<circuit>`. */
-  readonly #accounts = new Map<string, { readonly body: string; readonly deadline: number }>();
+  readonly #accounts = new Map<string, StoredAccount & { readonly deadline: number }>();
   readonly #records = new Map<string, StoredRecord & { readonly deadline: number }>();
 
   constructor(faults: FaultLog) {
@@ -38,12 +43,13 @@ export class LevelHealth {
 
   /** `changes`: records that ran out, for the disk. */
   exchange(exchange: HealthExchange, now: number): { exchanged: Exchanged; changes: Change[] } {
+    const { replica, ttlMs } = exchange;
     const fit = fitAccounts(exchange, (circuit, message) => this.#faults.say(circuit, message));
     for (const [field, { deadline }] of this.#accounts) if (deadline <= now) this.#accounts.delete(field);
     for (const [circuit, body] of fit) {
-      const field = `${exchange.replica}\n${circuit}`;
+      const field = `${replica}\n${circuit}`;
       if (this.#accounts.has(field) || this.#accounts.size < SHARD_ENTRIES_MAX)
-        this.#accounts.set(field, { body, deadline: now + exchange.ttlMs });
+        this.#accounts.set(field, { circuit, replica, body, deadline: now + ttlMs });
       else this.#faults.say('accounts', `there are ${SHARD_ENTRIES_MAX}, and no more are taken`);
     }
     const changes: Change[] = [];
@@ -52,10 +58,11 @@ export class LevelHealth {
         this.#records.delete(circuit);
         changes.push({ type: 'del', key: keys.circuit(circuit) });
       }
-    const accounts = [...this.#accounts].flatMap(([field, { body }]) => {
-      const circuit = field.slice(field.indexOf('\n') + 1);
-      return accountOf(field, body, shardOf(circuit)) ?? [];
-    });
+    const accounts = [...this.#accounts.values()].map(({ circuit, replica, body }) => ({
+      circuit,
+      replica,
+      body,
+    }));
     const records = [...this.#records.values()].map(({ circuit, seq, body }) => ({ circuit, seq, body }));
     return { exchanged: { accounts, records }, changes };
   }

@@ -66,6 +66,8 @@ class LevelStore implements Store {
   readonly #logger: Logger;
   readonly #registry = new LevelRegistry();
   readonly #health: LevelHealth;
+  /** Batches of records go down one after the other: the disk must not end with an older one. */
+  #recordsKept: Promise<void> = Promise.resolve();
   readonly #source: WatchSource;
   #closed: Promise<void> | undefined;
 
@@ -194,7 +196,7 @@ class LevelStore implements Store {
   async exchangeHealth(exchange: HealthExchange): Promise<Exchanged> {
     this.#assertOpen();
     const { exchanged, changes } = this.#health.exchange(exchange, this.#clock.now());
-    if (changes.length > 0) await this.#read(() => this.#db.batch(changes, { sync: false }));
+    if (changes.length > 0) await this.#keepRecords(changes, false);
     return exchanged;
   }
 
@@ -203,7 +205,7 @@ class LevelStore implements Store {
     this.#assertOpen();
     const answer = this.#health.put(write, ttlMs, this.#clock.now());
     if (!('type' in answer)) return answer;
-    await this.#read(() => this.#db.batch([answer], { sync: true }));
+    await this.#keepRecords([answer], true);
     return undefined;
   }
 
@@ -234,6 +236,7 @@ class LevelStore implements Store {
   close(): Promise<void> {
     this.#closed ??= (async () => {
       await this.#writer.idle();
+      await this.#recordsKept;
       await Promise.all([...this.#watches].map((watch) => watch.close()));
       await this.#db.close();
     })();
@@ -245,6 +248,12 @@ class LevelStore implements Store {
     if (changes.length === 0) return;
     this.#wake();
     await this.#read(() => this.#db.batch(changes, { sync: false }));
+  }
+
+  #keepRecords(changes: readonly Change[], sync: boolean): Promise<void> {
+    const kept = this.#recordsKept.then(() => this.#read(() => this.#db.batch(changes, { sync })));
+    this.#recordsKept = kept.catch(() => {});
+    return kept;
   }
 
   async #logAfter(revision: number, head: number, limit: number) {

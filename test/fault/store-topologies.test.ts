@@ -180,6 +180,15 @@ describe('Redis in other shapes', function () {
     const seen = await record(store);
     expect((await write(store, put('a', 1))).durability).to.equal('memory');
     await until(() => seen.entries.length === 1, { what: 'the entry' });
+    const accounts = new Map([['c|p', 'body']]);
+    expect((await store.exchangeHealth({ replica: 'r', ttlMs: 60_000, accounts })).accounts).to.have.length(
+      1,
+    );
+    expect(await store.putRecord({ circuit: 'c|p', expected: 0, seq: 1, body: 'x' }, 60_000)).to.equal(
+      undefined,
+    );
+    await store.hintCircuits(['c|p']);
+    await until(() => seen.events.length === 1, { what: 'the hint' });
     expect((await store.load()).faults).to.deep.equal([]);
   });
 
