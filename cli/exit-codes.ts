@@ -16,7 +16,7 @@ export const exitCodes = {
   unavailable: 3,
   /** A policy or a request is wrong; each fault is listed with its place; nothing was changed. */
   refused: 4,
-  /** Somebody else changed the policy in between; nothing was changed. */
+  /** Somebody else changed the policy in between, or its rollout is halted; nothing was changed. */
   conflict: 5,
   /** There is no such policy, revision, service, agent or circuit. */
   notFound: 6,
@@ -38,6 +38,7 @@ const byErrorCode: Partial<Record<ErrorCode, ExitCode>> = {
   not_acceptable: exitCodes.refused,
   method_not_allowed: exitCodes.refused,
   revision_conflict: exitCodes.conflict,
+  rollout_halted: exitCodes.conflict,
   not_found: exitCodes.notFound,
   unauthenticated: exitCodes.denied,
   permission_denied: exitCodes.denied,

@@ -15,6 +15,11 @@ export const dryRunSetting: Setting = {
   about: 'say what would change, and write nothing',
 };
 
+export const resumeSetting: Setting = {
+  flags: '--resume',
+  about: 'let halted rollouts of these policies go on',
+};
+
 export const ifRevisionSetting: Setting = {
   flags: '--if-revision <revision>',
   about: 'only if this is still the present revision, else exit with 5',
@@ -32,7 +37,7 @@ const REFUSERS_MAX = 10;
 
 /** A policy and what a write would make of it, a line for each field, and who would refuse it. */
 export function previewLines(
-  { policy, revision, changed, changes, agents, refusedBy }: Preview,
+  { policy, revision, changed, changes, agents, refusedBy, rollout }: Preview,
   output: Output,
 ): string {
   const { paint } = output;
@@ -51,8 +56,22 @@ export function previewLines(
   return [
     `${paint('bold', head)} (concerns ${count(agents.length, 'agent')})`,
     ...lines,
+    ...(rollout ? [`  ${rolloutLine({ policy, ...rollout })}`] : []),
     ...refusals.map((text) => `  ${paint('red', text)}`),
   ].join('\n');
+}
+
+/** How far a staged rollout comes. */
+export function rolloutLine({
+  policy,
+  percent,
+  reached,
+  total,
+  previous,
+}: NonNullable<Preview['rollout']> & { readonly policy: string }): string {
+  const others =
+    previous === null ? 'the others have nothing of it' : `the others keep ${policy}@${previous}`;
+  return `reaches ${percent} % of the instances: ${reached} of ${total} here; ${others}`;
 }
 
 /** A value as it is written in a document: strings bare, the rest as JSON. */

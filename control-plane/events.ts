@@ -5,11 +5,28 @@
  * never answered with a gap in silence. Readers are called, never awaited: bounding a slow one is its own business.
  */
 import { messageOf } from '../core/errors.js';
-import type { Brownout, BrownoutChange, CircuitChange, Mirror, PolicyChange, Roster } from './ports.js';
+import type {
+  Brownout,
+  BrownoutChange,
+  CircuitChange,
+  Mirror,
+  PolicyChange,
+  Rollouts,
+  Roster,
+} from './ports.js';
 import type { Logger } from './telemetry/logger.js';
 
 /** `gap` is never kept: it tells one reader that what lies before can't be told any more. */
-export const eventTypes = ['policy', 'agent', 'circuit', 'instance', 'brownout', 'store', 'gap'] as const;
+export const eventTypes = [
+  'policy',
+  'agent',
+  'circuit',
+  'instance',
+  'brownout',
+  'rollout',
+  'store',
+  'gap',
+] as const;
 export type EventType = (typeof eventTypes)[number];
 
 export interface MeshEvent {
@@ -41,6 +58,8 @@ export function createEventHub(deps: {
   mirror: Mirror;
   roster: Roster;
   brownout: Brownout;
+  /** Absent: nothing is told of rollouts. */
+  rollouts?: Pick<Rollouts, 'onChange'>;
   /** Wall-clock milliseconds. */
   wallNow: () => number;
   /** Unique for this life of this replica. */
@@ -105,7 +124,12 @@ function encode(id: string, type: EventType, at: string, data: object): MeshEven
 
 /** Ties the hub to its sources; answers how to untie it. */
 function listen(
-  { mirror, roster, brownout }: { mirror: Mirror; roster: Roster; brownout: Brownout },
+  {
+    mirror,
+    roster,
+    brownout,
+    rollouts,
+  }: { mirror: Mirror; roster: Roster; brownout: Brownout; rollouts?: Pick<Rollouts, 'onChange'> },
   emit: (type: EventType, data: object) => void,
 ): (() => void)[] {
   const instances = instanceDiff(mirror);
@@ -134,6 +158,7 @@ function listen(
     ),
     roster.on('circuit', (change) => emit('circuit', circuitEvent(change))),
     brownout.onChange((change) => emit('brownout', brownoutEvent(change))),
+    ...(rollouts ? [rollouts.onChange((change) => emit('rollout', change))] : []),
   ];
 }
 

@@ -26,6 +26,7 @@ export const controlCodes = [
   'not_found',
   'method_not_allowed',
   'revision_conflict',
+  'rollout_halted',
   'unsupported_media_type',
   'payload_too_large',
   'not_acceptable',

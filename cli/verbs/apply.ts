@@ -7,13 +7,20 @@ import { type Context, remoteVerb } from '../context.js';
 import { fileSetting, takesFiles } from '../files.js';
 import { count } from '../output.js';
 import { readPolicyFiles, sendDocuments, warnOfUnmet } from '../policy-files.js';
-import { type Applied, dryRunSetting, type Preview, previewLines, writtenLine } from '../writes.js';
+import {
+  type Applied,
+  dryRunSetting,
+  type Preview,
+  previewLines,
+  resumeSetting,
+  writtenLine,
+} from '../writes.js';
 
 export function applyVerb(context: Context): Command {
-  const command = remoteVerb<{ file?: string[]; dryRun?: boolean }>(context, {
+  const command = remoteVerb<{ file?: string[]; dryRun?: boolean; resume?: boolean }>(context, {
     name: 'apply',
     about: 'write the policies of files, all or nothing',
-    settings: [fileSetting, dryRunSetting],
+    settings: [fileSetting, dryRunSetting, resumeSetting],
     details:
       'Examples: switchgear apply -f policies/\n          switchgear export --server http://a:7480 | switchgear apply -f -',
     run: async ({ client, output, options }) => {
@@ -25,6 +32,7 @@ export function applyVerb(context: Context): Command {
         files,
         {
           dryRun: options.dryRun ? 'true' : undefined,
+          resume: options.resume ? 'true' : undefined,
         },
       );
       output.answer(body, () => {

@@ -15,9 +15,10 @@ import { wait } from '../../core/clock.js';
 import { MeshError } from '../../core/errors.js';
 import { type Context, noteStale, remoteVerb } from '../context.js';
 import { type ExitCode, exitCodes } from '../exit-codes.js';
-import { colourOfState, count, duration, type Output, retryIn } from '../output.js';
+import { colourOfState, count, duration, type Output, printable, retryIn } from '../output.js';
 import { wholeNumber } from '../remote.js';
 import type { Answer, RestClient } from '../rest-client.js';
+import { rolloutLine } from '../writes.js';
 import { levelLine } from './brownout.js';
 
 type Status = z.infer<typeof statusAnswer>;
@@ -62,7 +63,7 @@ function askStatus(client: RestClient, policy: string): Promise<Answer<Status>> 
 }
 
 function showPolicy({ body, stale }: Answer<Status>, output: Output, waited: boolean): ExitCode {
-  const { policy, revision, agents } = body;
+  const { policy, revision, agents, rollout } = body;
   noteStale(output, stale);
   output.answer(body, () => {
     const parts = [
@@ -70,7 +71,15 @@ function showPolicy({ body, stale }: Answer<Status>, output: Output, waited: boo
       agents.pending > 0 ? output.paint('yellow', `${agents.pending} pending`) : '0 pending',
       agents.refused.length > 0 ? output.paint('red', `${agents.refused.length} refused`) : '0 refused',
     ];
-    const head = `${output.paint('bold', `${policy}@${revision}`)}: ${count(agents.total, 'agent')}: ${parts.join(', ')}`;
+    const lines = [
+      `${output.paint('bold', `${policy}@${revision}`)}: ${count(agents.total, 'agent')}: ${parts.join(', ')}`,
+    ];
+    if (rollout) lines.push(rolloutLine({ policy, ...rollout }));
+    if (rollout?.halted)
+      lines.push(
+        `${output.paint('red', 'halted')} at ${rollout.percent} % since ${rollout.halted.at}: ${printable(rollout.halted.reason)}`,
+      );
+    const head = lines.join('\n');
     if (agents.refused.length === 0) return head;
     const columns = [
       { title: 'refused by', value: (row: Status['agents']['refused'][number]) => row.agent },
@@ -133,6 +142,9 @@ function summarise({ ready, policies, agents, circuits, brownout }: Mesh) {
     waiting: agents.filter(({ staleMs }) => staleMs > 0).map(({ agent, staleMs }) => ({ agent, staleMs })),
     refused: agents.flatMap(({ agent, refused }) => refused.map((fault) => ({ agent, ...fault }))),
     ...(brownout && { brownout: shortOf(brownout) }),
+    rollouts: policies.policies.flatMap(({ policy, revision, rollout }) =>
+      rollout ? { policy, revision, ...rollout } : [],
+    ),
     circuits: {
       total: circuits.length,
       troubled: circuits.flatMap(({ id, policy, agents: rows }) =>
@@ -202,6 +214,25 @@ function renderMesh(summary: Summary, output: Output): string {
           { title: 'why', value: ({ reason }) => reason },
         ],
         summary.refused,
+      ),
+    );
+  if (summary.rollouts.length > 0)
+    parts.push(
+      output.table<Summary['rollouts'][number]>(
+        [
+          { title: 'rollout', value: ({ policy, revision }) => `${policy}@${revision}` },
+          { title: 'at', value: ({ percent }) => `${percent} %` },
+          {
+            title: 'others keep',
+            value: ({ policy, previous }) => (previous === null ? 'nothing' : `${policy}@${previous}`),
+          },
+          {
+            title: 'halted',
+            value: ({ halted }) => halted?.reason ?? '-',
+            colour: ({ halted }) => (halted ? 'red' : undefined),
+          },
+        ],
+        summary.rollouts,
       ),
     );
   if (summary.waiting.length > 0)

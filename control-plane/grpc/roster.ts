@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../core/clock.js';
 import type { PolicyRevision } from '../../core/policy/model.js';
+import { reaches, targetsOf } from '../../core/policy/rollout.js';
 import { concerns, type Target } from '../../core/sync/interest.js';
 import type { AgentRow, CircuitRow, PolicyStatus, Roster, ServiceHealth } from '../ports.js';
 import type { HealthWindow } from './health-window.js';
@@ -82,21 +83,24 @@ function isConcerned({ service, callees }: AgentRow, match: Target): boolean {
   return concerns(match, service, { has: (callee) => callees.includes(callee) });
 }
 
-function statusOf({ policy, revision }: PolicyRevision, rows: readonly AgentRow[]): PolicyStatus {
+function statusOf(entry: PolicyRevision, rows: readonly AgentRow[]): PolicyStatus {
+  const { policy, revision } = entry;
+  let total = 0;
   let applied = 0;
   let pending = 0;
   const refused: { agent: string; reason: string }[] = [];
   for (const row of rows) {
-    if (!isConcerned(row, policy.match)) continue;
+    if (!targetsOf(entry).some((match) => isConcerned(row, match))) continue;
+    total++;
     const refusal = row.refused.find((one) => one.policy === policy.name && one.revision === revision);
     if (refusal) refused.push({ agent: row.agent, reason: refusal.reason });
-    else if (row.acked >= revision) applied++;
-    else pending++;
+    else if (row.acked < revision) pending++;
+    else if (reaches(policy, row.instance)) applied++;
   }
   return {
     policy: policy.name,
     revision,
-    agents: { total: applied + pending + refused.length, applied, pending, refused },
+    agents: { total, applied, pending, refused },
   };
 }
 

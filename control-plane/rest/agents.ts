@@ -8,6 +8,7 @@ import type { App, RestContext } from './context.js';
 import { answer } from './negotiate.js';
 import { operation } from './operation.js';
 import { readPath, readQuery, textParameter } from './parameters.js';
+import { agentRollouts, rolloutsOf } from './rollout.js';
 
 export const agentAnswer = z.object({
   agent: z.string().describe('<service>/<instance>'),
@@ -26,6 +27,7 @@ export const agentAnswer = z.object({
   staleMs: z.number().describe('how long the oldest push has waited for its acknowledgement; 0: up to date'),
   connectedMs: z.number(),
   refused: z.array(z.object({ policy: z.string(), revision: z.int(), reason: z.string() })),
+  rollouts: agentRollouts,
 });
 
 export const agentsAnswer = z.object({ agents: z.array(agentAnswer) });
@@ -37,7 +39,7 @@ const noQuery = z.strictObject({});
 const path = z.strictObject({ '*': textParameter('an agent as service/instance', 512) });
 const shownPath = z.strictObject({ id: textParameter('an agent as service/instance', 512) });
 
-export function agentRoutes(app: App, { roster }: RestContext): void {
+export function agentRoutes(app: App, { mirror, roster }: RestContext): void {
   app.get(
     '/v1/agents',
     operation({
@@ -50,8 +52,9 @@ export function agentRoutes(app: App, { roster }: RestContext): void {
     async (request, reply) => {
       const { service } = readQuery(listQuery, request);
       const agents = await roster.agents();
+      const asked = service === undefined ? agents : agents.filter((row) => row.service === service);
       return answer(request, reply, {
-        agents: service === undefined ? agents : agents.filter((row) => row.service === service),
+        agents: asked.map((row) => ({ ...row, rollouts: rolloutsOf(mirror, row) })),
       });
     },
   );
@@ -73,7 +76,7 @@ export function agentRoutes(app: App, { roster }: RestContext): void {
       const agent = await roster.agent(id);
       if (!agent)
         throw new MeshError('not_found', `no agent ${id} is connected; an id reads <service>/<instance>`);
-      return answer(request, reply, agent);
+      return answer(request, reply, { ...agent, rollouts: rolloutsOf(mirror, agent) });
     },
   );
 }

@@ -17,9 +17,9 @@ import {
   commit,
   previewAll,
   previewAnswer,
+  putQuery,
   writeAnswer,
   writeHeaders,
-  writeQuery,
 } from './writes.js';
 
 export const applyAnswer = z.object({
@@ -51,14 +51,14 @@ export function applyRoutes(app: App, context: RestContext): void {
       access: 'operator',
       tag: 'policies',
       summary: 'Write several policies, all or nothing',
-      query: writeQuery,
+      query: putQuery,
       headers: writeHeaders.pick({ 'idempotency-key': true }),
       body: documentsBody,
       answer: z.union([applyAnswer, applyPreview]),
-      problems: [413, 415, 422, 503],
+      problems: [409, 413, 415, 422, 503],
     }),
     async (request, reply) => {
-      const { dryRun } = readQuery(writeQuery, request);
+      const { dryRun, resume } = readQuery(putQuery, request);
       if (request.headers['if-match'] !== undefined || request.headers['if-none-match'] !== undefined)
         throw new MeshError(
           'invalid_request',
@@ -66,9 +66,18 @@ export function applyRoutes(app: App, context: RestContext): void {
         );
       const changes = readBodyPolicies(request).map(toChange);
       if (dryRun === 'true') {
-        return answer(request, reply, { dryRun: true, results: await previewAll(context, changes) });
+        return answer(request, reply, {
+          dryRun: true,
+          results: await previewAll(context, changes, resume === 'true'),
+        });
       }
-      const { outcomes, head, durability } = await commit(context, request, 'apply', changes);
+      const { outcomes, head, durability } = await commit(
+        context,
+        request,
+        'apply',
+        changes,
+        resume === 'true',
+      );
       return answer(request, reply, {
         results: outcomes.map(({ name, revision, changed }) => ({
           policy: name,

@@ -10,6 +10,7 @@ import type { App, RestContext } from './context.js';
 import { answer } from './negotiate.js';
 import { operation } from './operation.js';
 import { readQuery } from './parameters.js';
+import { reachOf } from './rollout.js';
 
 const source = { policy: z.string(), revision: z.int() };
 
@@ -81,7 +82,9 @@ export function explainRoutes(app: App, { mirror, roster }: RestContext): void {
       const asked = readQuery(query, request);
       const agents = concerned(await roster.agents(), asked);
       const index = new PolicyIndex([...mirror.policiesTo('*'), ...mirror.policiesTo(asked.to)]);
-      const explanation = explain(index, asked, commonCapabilities(agents));
+      const explanation = explain(index, asked, commonCapabilities(agents), (entry) =>
+        reachOf(entry, agents),
+      );
       const names = new Set(explanation.matches.map(({ policy }) => policy));
       const refused = agents.flatMap(({ agent, refused }) =>
         refused.filter(({ policy }) => names.has(policy)).map((refusal) => ({ agent, ...refusal })),

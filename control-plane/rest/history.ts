@@ -111,7 +111,7 @@ export function historyRoutes(app: App, context: RestContext): void {
       headers: writeHeaders,
       body: jsonSchemaOf(rollbackBody, 'input'),
       answer: z.union([writeAnswer, previewAnswer]),
-      problems: [404, 412, 413, 415, 422, 503],
+      problems: [404, 409, 412, 413, 415, 422, 503],
     }),
     async (request, reply) => {
       const { dryRun } = readQuery(writeQuery, request);

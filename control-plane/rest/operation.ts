@@ -26,7 +26,7 @@ export interface Operation {
   /** Successes beside 200 that look like it. */
   readonly alsoStatus?: readonly number[];
   /** Statuses of the problems that are special to it; 400, 401, 403, 406 and 500 are everybody's. */
-  readonly problems?: readonly (404 | 412 | 413 | 415 | 422 | 503)[];
+  readonly problems?: readonly (404 | 409 | 412 | 413 | 415 | 422 | 503)[];
 }
 
 const textTypes = ['application/json', 'application/yaml'] as const;
@@ -67,6 +67,7 @@ const problemTitles: Record<number, string> = {
   403: 'This is not allowed',
   404: 'There is no such thing',
   406: 'None of the types asked for can be given',
+  409: 'The rollout of this policy is halted',
   412: 'The policy has another revision',
   413: 'The body is larger than 1 MiB',
   415: 'The content type is not understood',

@@ -11,6 +11,7 @@ import { answer } from './negotiate.js';
 import { operation } from './operation.js';
 import { policyParameters, readPath, readQuery } from './parameters.js';
 import { documentOf, presentPolicy } from './present.js';
+import { listedRollout, listedRolloutOf } from './rollout.js';
 import {
   type Change,
   commit,
@@ -32,6 +33,7 @@ export const policiesAnswer = z.object({
       match: z.object({ to: z.string(), from: z.string().optional(), method: z.string().optional() }),
       mode: z.enum(['enforce', 'shadow', 'off']),
       document: z.record(z.string(), z.unknown()),
+      rollout: listedRollout.optional().describe('while it is below 100 percent'),
     }),
   ),
   dataset: z.string().describe('revisions of another dataset are not comparable'),
@@ -62,13 +64,13 @@ export function policyRoutes(app: App, context: RestContext): void {
     async (request, reply) => {
       readQuery(noQuery, request);
       return answer(request, reply, {
-        policies: mirror.policies().map(({ policy: { name, match, mode, document }, revision }) => ({
-          policy: name,
-          revision,
-          match,
-          mode,
-          document: documentOf(document),
-        })),
+        policies: mirror.policies().map((entry) => {
+          const { policy, revision } = entry;
+          const { name, match, mode } = policy;
+          const rollout = listedRolloutOf(mirror, entry);
+          const document = documentOf(policy.document);
+          return { policy: name, revision, match, mode, document, ...(rollout && { rollout }) };
+        }),
         dataset: mirror.dataset,
         revision: mirror.revision,
         faults: mirror.faults.slice(0, FAULTS_MAX),

@@ -29,6 +29,7 @@ const statuses: Record<ControlCode, { readonly status: number; readonly title: s
   not_found: { status: 404, title: 'There is no such thing' },
   method_not_allowed: { status: 405, title: 'The method is not for this resource' },
   revision_conflict: { status: 412, title: 'The policy has another revision' },
+  rollout_halted: { status: 409, title: 'The rollout is halted' },
   unsupported_media_type: { status: 415, title: 'The content type is not understood' },
   payload_too_large: { status: 413, title: 'The body is too large' },
   not_acceptable: { status: 406, title: 'None of the types asked for can be given' },

@@ -5,6 +5,7 @@ import { answer } from './negotiate.js';
 import { operation } from './operation.js';
 import { policyParameters, readPath, readQuery } from './parameters.js';
 import { presentPolicy } from './present.js';
+import { rolloutAnswer, rolloutStatus } from './rollout.js';
 
 export const statusAnswer = z.object({
   policy: z.string(),
@@ -15,6 +16,7 @@ export const statusAnswer = z.object({
     pending: z.int(),
     refused: z.array(z.object({ agent: z.string(), reason: z.string() })),
   }),
+  rollout: rolloutAnswer.optional().describe('while it is below 100 percent'),
 });
 
 const noQuery = z.strictObject({});
@@ -34,7 +36,10 @@ export function statusRoutes(app: App, { mirror, roster }: RestContext): void {
     async (request, reply) => {
       readQuery(noQuery, request);
       const { name } = readPath(policyParameters, request);
-      return answer(request, reply, await roster.status(presentPolicy(mirror, name)));
+      const entry = presentPolicy(mirror, name);
+      const status = await roster.status(entry);
+      const rollout = rolloutStatus(mirror, entry, await roster.agents());
+      return answer(request, reply, rollout ? { ...status, rollout } : status);
     },
   );
 }

@@ -6,13 +6,16 @@ import { createHash } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { MeshError, toMeshError } from '../../core/errors.js';
+import { haltsName } from '../../core/policy/halts.js';
 import { diffPolicies, requirements, unmet } from '../../core/policy/index.js';
 import type { Match, Policy } from '../../core/policy/model.js';
-import type { Mirror } from '../ports.js';
+import { reaches } from '../../core/policy/rollout.js';
+import type { AgentRow, Mirror } from '../ports.js';
 import { OutcomeUnknown, RequestIdReused } from '../store/request.js';
 import type { Expected, Operation, WriteResult } from '../store/store.js';
 import type { RestContext } from './context.js';
 import { dryRunParameter } from './parameters.js';
+import { previewRollout, refuseHalted, resumeParameter, resumption, rolloutPreview } from './rollout.js';
 
 export const writeAnswer = z.object({
   policy: z.string(),
@@ -37,11 +40,15 @@ export const previewAnswer = z.object({
   refusedBy: z
     .array(z.object({ agent: z.string(), missing: z.array(z.string()).describe('capabilities, by name') }))
     .describe('those of them that would refuse it, since they can not enforce it'),
+  rollout: rolloutPreview.optional().describe('where it is below 100 percent'),
 });
 
 export type Preview = z.infer<typeof previewAnswer>;
 
 export const writeQuery = z.strictObject({ dryRun: dryRunParameter });
+
+/** Of writes that may let a rollout grow. */
+export const putQuery = z.strictObject({ dryRun: dryRunParameter, resume: resumeParameter });
 
 export const writeHeaders = z.object({
   'if-match': z
@@ -59,14 +66,32 @@ export interface Change {
   readonly expected: Expected;
 }
 
-/** Writes all or nothing. Throws `revision_conflict` with the present revision, `store_unavailable`. */
+/** Times that a halt may come between. */
+const RESUME_TRIES = 5;
+
+/**
+ * Writes all or nothing; the answer's outcomes are those of `changes`, in their order. `resume`: halted rollouts among them go on.
+ * Throws `revision_conflict` with the present revision, `rollout_halted`, `store_unavailable`.
+ */
 export async function commit(
   context: RestContext,
   request: FastifyRequest,
   action: 'put' | 'delete' | 'apply' | 'rollback',
   changes: readonly Change[],
+  resume = false,
 ): Promise<WriteResult> {
-  return commitOperations(context, request, action, changes.map(operationOf));
+  for (let tries = 1; ; tries++) {
+    refuseHalted(context.mirror, changes, resume);
+    const lift = resume ? resumption(context, request, changes) : undefined;
+    const operations = [...changes.map(operationOf), ...(lift ? [lift] : [])];
+    try {
+      const result = await commitOperations(context, request, action, operations);
+      return { ...result, outcomes: result.outcomes.slice(0, changes.length) };
+    } catch (error) {
+      const between = error instanceof MeshError && error.issues?.every(({ path }) => path === haltsName);
+      if (!lift || !between || tries >= RESUME_TRIES) throw error;
+    }
+  }
 }
 
 /** The same, of documents that need not be policies. */
@@ -139,7 +164,9 @@ async function withPresent(mirror: Mirror, name: string, error: MeshError): Prom
 export async function previewAll(
   { mirror, roster }: RestContext,
   changes: readonly Change[],
+  resume = false,
 ): Promise<Preview[]> {
+  refuseHalted(mirror, changes, resume);
   const concerned = new Map<string, Promise<readonly string[]>>();
   const agentsOf = (match: Match) => {
     const key = `${match.to}\n${match.from ?? ''}`;
@@ -147,18 +174,21 @@ export async function previewAll(
     concerned.set(key, known);
     return known;
   };
-  const able = new Map((await roster.agents()).map(({ agent, capabilities }) => [agent, capabilities]));
+  const rows = await roster.agents();
+  const able = new Map(rows.map((row) => [row.agent, row]));
   const previews: Preview[] = [];
   for (const change of changes) {
-    previews.push(await previewOf(mirror, change, agentsOf, able));
+    const { name, after } = change;
+    const rollout = after && previewRollout(mirror.policy(name), after, rows);
+    previews.push({ ...(await previewOf(mirror, change, agentsOf, able)), ...(rollout && { rollout }) });
     // A thousand documents for ten thousand agents are work; others have their turn in between.
     await new Promise((resolve) => setImmediate(resolve));
   }
   return previews;
 }
 
-export async function preview(context: RestContext, change: Change): Promise<Preview> {
-  const [only] = await previewAll(context, [change]);
+export async function preview(context: RestContext, change: Change, resume = false): Promise<Preview> {
+  const [only] = await previewAll(context, [change], resume);
   if (only) return only;
   throw new MeshError('internal', 'no preview of a change');
 }
@@ -167,7 +197,7 @@ async function previewOf(
   mirror: Mirror,
   { name, after, expected }: Change,
   agentsOf: (match: Match) => Promise<readonly string[]>,
-  able: ReadonlyMap<string, readonly string[]>,
+  able: ReadonlyMap<string, AgentRow>,
 ): Promise<Preview> {
   const present = mirror.policy(name);
   if (expected !== 'any' && expected !== (present?.revision ?? null))
@@ -188,14 +218,19 @@ async function previewOf(
   };
 }
 
-/** An agent that has gone meanwhile, or that another replica hasn't told of yet, is not said to refuse anything. */
+/**
+ * An agent that has gone meanwhile, or that another replica hasn't told of yet, is not said to refuse anything; one that a rollout
+ * does not reach refuses only where it doesn't know what a rollout is.
+ */
 function refusals(
   policy: Policy,
   agents: readonly string[],
-  able: ReadonlyMap<string, readonly string[]>,
+  able: ReadonlyMap<string, AgentRow>,
 ): Preview['refusedBy'] {
   return agents.flatMap((agent) => {
-    const missing = unmet(policy, able.get(agent) ?? requirements(policy));
+    const { capabilities = requirements(policy), instance = '' } = able.get(agent) ?? {};
+    const outside = capabilities.includes('rollout') && !reaches(policy, instance);
+    const missing = outside ? [] : unmet(policy, capabilities);
     return missing.length === 0 ? [] : [{ agent, missing }];
   });
 }

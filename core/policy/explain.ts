@@ -15,7 +15,7 @@ import {
   sectionNames,
 } from './model.js';
 import { SELF } from './names.js';
-import { inboundOf, type Note, notesOf } from './notes.js';
+import { inboundOf, type Note, notesOf, type Reached } from './notes.js';
 import { byFieldOrder } from './order.js';
 import { isList, isRecord, type Path, type Plain, type PlainObject, pathOf } from './plain.js';
 import { writtenOf } from './sources.js';
@@ -50,8 +50,16 @@ export interface Explanation {
   readonly notes: readonly Note[];
 }
 
-/** `capabilities`: of the agents concerned; absent: nothing is said of what they can't do. */
-export function explain(index: PolicyIndex, query: Query, capabilities?: Iterable<string>): Explanation {
+/**
+ * What holds for agents that all rollouts reach. `capabilities`: of the agents concerned; absent: nothing is said of what they can't
+ * do. `reached`: how many of them a staged rollout is for.
+ */
+export function explain(
+  index: PolicyIndex,
+  query: Query,
+  capabilities?: Iterable<string>,
+  reached?: Reached,
+): Explanation {
   const { to, from, method } = query;
   const matching = index.matching(query);
   const held = merge(matching);
@@ -64,7 +72,7 @@ export function explain(index: PolicyIndex, query: Query, capabilities?: Iterabl
     matches: matching.map(describe),
     fields: fieldsOf(held, matching),
     conflicts: conflicts(enforced),
-    notes: [...notesOf({ matching, held, enforced, able })],
+    notes: [...notesOf({ matching, held, enforced, able, reached })],
   };
 }
 

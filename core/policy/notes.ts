@@ -31,7 +31,11 @@ export interface NotesQuery {
   readonly enforced: Effective;
   /** Of the agents concerned; undefined: of none is known what they can do. */
   readonly able: ReadonlySet<string> | undefined;
+  /** Of a policy in a staged rollout, how many of the agents concerned it is for; absent: nobody has counted. */
+  readonly reached?: Reached | undefined;
 }
+
+export type Reached = (entry: PolicyRevision) => { readonly reached: number; readonly total: number };
 
 /** Sections that are enforced for calls into the service itself. */
 const inbound: readonly SectionName[] = ['bulkhead', 'rateLimit'];
@@ -47,18 +51,19 @@ export function idleInbound({ match, mode, spec }: Policy): SectionName[] {
   return sectionNames.filter((section) => spec[section] && !inbound.includes(section));
 }
 
-export function* notesOf({ matching, held, enforced, able }: NotesQuery): IterableIterator<Note> {
+export function* notesOf({ matching, held, enforced, able, reached }: NotesQuery): IterableIterator<Note> {
   if (Object.keys(held).length === 0)
     yield {
       kind: 'unprotected',
       message: 'no policy in force says anything about these calls: they run unprotected',
     };
-  for (const { policy, revision } of matching) {
+  for (const entry of matching) {
+    const { policy, revision } = entry;
     const name = nameOf({ policy: policy.name, revision });
     if (policy.mode === 'shadow')
       yield { kind: 'shadow', message: shadowMessage(name, policy, matching, held) };
-    if (policy.mode !== 'off' && policy.rollout.percent < 100)
-      yield { kind: 'rollout', message: `${name} reaches ${policy.rollout.percent} % of the instances` };
+    if (policy.rollout.percent < 100)
+      yield { kind: 'rollout', message: rolloutMessage(name, entry, reached) };
     const lacking = able === undefined ? [] : unmet(policy, able);
     if (lacking.length > 0)
       yield {
@@ -70,6 +75,18 @@ export function* notesOf({ matching, held, enforced, able }: NotesQuery): Iterab
   for (const message of idleOutside(held, enforced)) yield { kind: 'idle', message };
   for (const message of idleFields(enforced, matching)) yield { kind: 'idle', message };
   for (const message of partialSections(enforced)) yield { kind: 'partial', message };
+}
+
+function rolloutMessage(name: string, entry: PolicyRevision, reached: NotesQuery['reached']): string {
+  const here = reached?.(entry);
+  const { policy, staged } = entry;
+  const count = here ? `: ${here.reached} of ${here.total} here` : '';
+  const others = !staged
+    ? ''
+    : staged.previous
+      ? `; the others keep ${nameOf({ policy: policy.name, revision: staged.previous.revision })}`
+      : '; the others have nothing of it';
+  return `${name} reaches ${policy.rollout.percent} % of the instances${count}${others}`;
 }
 
 function shadowMessage(
