@@ -8,6 +8,7 @@ import { MeshError } from '../core/errors.js';
 import { type Authenticator, createAuthenticator } from './auth/authenticate.js';
 import { formatListen, isLoopback, type Listen, parseListen, reachable } from './auth/listen.js';
 import { createBrownout } from './brownout.js';
+import { CircuitRoom } from './coordination/room.js';
 import { createEventHub } from './events.js';
 import { type GrpcOptions, startGrpc } from './grpc/server.js';
 import { openMirror } from './mirror.js';
@@ -71,6 +72,8 @@ async function start(settings: Settings, resources: Resources): Promise<ControlP
   const brownout = createBrownout({ mirror, clock, logger });
   resources.opened('brownout', () => brownout.close());
   const grpc = await startGrpc(grpcOptions(settings, { store, mirror, authenticator, telemetry, brownout }));
+  const circuits = new CircuitRoom({ mirror, store, replica, clock, random, logger });
+  resources.opened('circuits', () => circuits.close());
   resources.opened('streams', () => grpc.close());
   const { roster } = grpc;
   brownout.observe(roster);
@@ -84,7 +87,7 @@ async function start(settings: Settings, resources: Resources): Promise<ControlP
     if (stopping) return 'this replica is stopping';
     return mirror.dataset === '' ? mirror.health.reason : '';
   };
-  const rooms = { mirror, roster, brownout, events, telemetry, authenticator };
+  const rooms = { mirror, roster, brownout, circuits, events, telemetry, authenticator };
   const onLoopback = isLoopback(settings.rest.host);
   const rest = await buildRest(
     { mesh, replica, ...rooms, clock, random, logger, unreadyReason, onLoopback },

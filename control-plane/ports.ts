@@ -3,6 +3,8 @@
  * the gRPC sessions read the mirror and keep the roster; the store knows nobody. `main.ts` puts the implementations together.
  */
 import type { BrownoutSetting, Rule } from '../core/brownout/setting.js';
+import type { ClusterTransition, ClusterView, Override } from '../core/coordination/contract.js';
+import type { CircuitsSetting } from '../core/coordination/overrides.js';
 import type { Issue } from '../core/errors.js';
 import type { Halts } from '../core/policy/halts.js';
 import type { PolicyRevision } from '../core/policy/model.js';
@@ -38,6 +40,8 @@ export interface MirrorEvents {
   brownout: (how: 'told' | 'loaded') => void;
   /** Rollouts were halted, or one goes on. */
   rollouts: () => void;
+  /** What operators have decided of circuits is something else; how it came here likewise. */
+  overrides: (how: 'told' | 'loaded') => void;
   /** Everything was loaded anew, perhaps of another dataset: compare by hash. */
   reset: () => void;
   /** The instances of these services changed. */
@@ -73,6 +77,8 @@ export interface Mirror {
   readonly brownout: BrownoutRevision | undefined;
   /** Halted rollouts, with the revision of the document that they are in (0: there is none). */
   readonly halts: { readonly halts: Halts; readonly revision: number };
+  /** What operators have decided of circuits; undefined: nobody ever did. */
+  readonly overrides: SettingRevision<CircuitsSetting> | undefined;
 
   /** Live instances by service. */
   services(): ReadonlyMap<string, readonly Instance[]>;
@@ -244,5 +250,34 @@ export interface Brownout {
   onVersion(listener: () => void): () => void;
   /** From here on the rules look at this mesh. */
   observe(roster: Pick<Roster, 'circuits' | 'health' | 'latency'>): void;
+  close(): void;
+}
+
+/** The circuits of the mesh, as this replica sees them. */
+export interface Circuits {
+  /** Of which there is a record or a report, by id; of one in shadow, what it would have done. */
+  views(): readonly ClusterView[];
+  /** Why nothing is decided at present, in words: the store is away, or somebody has said so; empty: it is. */
+  readonly frozen: string;
+  /** Addresses of a callee that its circuits have taken out of discovery at present. */
+  ejected(callee: string): ReadonlySet<string>;
+  /** Calls `listener` after each change of state, or of what an operator says, that this replica has made or seen. */
+  onTransition(listener: (change: ClusterTransition) => void): () => void;
+  /** What an operator says of a circuit, or of all, is another: decide at once, not at the next second. */
+  wake(): void;
+}
+
+/** What operators have decided of circuits and what of it still holds, as this replica's monotonic clock has it. */
+export interface Overrides {
+  override(circuit: string): Override | undefined;
+  /** By circuit; at most 1,000. */
+  all(): ReadonlyMap<string, Override>;
+  /** The kill switch, in words; empty: circuits may open. */
+  frozen(): string;
+  freeze(): Omit<Override, 'state'> | undefined;
+  /** Whether the time of the decision of that change is over. Of one that this replica has not seen: no. */
+  isOver(change: number): boolean;
+  /** Calls `listener` whenever something was decided or has ended by itself, with the circuits concerned. */
+  onChange(listener: (circuits: ReadonlySet<string>) => void): () => void;
   close(): void;
 }

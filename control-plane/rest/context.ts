@@ -9,7 +9,7 @@ import type { Authenticator } from '../auth/authenticate.js';
 import type { Role } from '../auth/tokens.js';
 import type { Form } from '../documents.js';
 import type { EventHub } from '../events.js';
-import type { Brownout, Mirror, Roster } from '../ports.js';
+import type { Brownout, Circuits, Mirror, Roster } from '../ports.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Telemetry } from '../telemetry/metrics.js';
 
@@ -19,6 +19,7 @@ export interface RestContext {
   readonly mirror: Mirror;
   readonly roster: Roster;
   readonly brownout: Brownout;
+  readonly circuits: Circuits;
   readonly events: EventHub;
   readonly telemetry: Telemetry;
   readonly authenticator: Authenticator;

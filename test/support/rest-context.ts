@@ -4,6 +4,7 @@
  */
 import { createAuthenticator } from '../../control-plane/auth/authenticate.js';
 import { createBrownout } from '../../control-plane/brownout.js';
+import { CircuitRoom } from '../../control-plane/coordination/room.js';
 import { createEventHub } from '../../control-plane/events.js';
 import { openMirror } from '../../control-plane/mirror.js';
 import type { Mirror } from '../../control-plane/ports.js';
@@ -37,6 +38,7 @@ export async function restContext(
   const roster = new FakeRoster();
   const brownout = createBrownout({ mirror, clock, logger });
   brownout.observe(roster);
+  const circuits = new CircuitRoom({ mirror, store, replica: 'r1', clock, random: systemRandom, logger });
   const wallNow = () => clock.wallNow();
   const events = createEventHub({ mirror, roster, brownout, wallNow, source: 'r1', logger });
   const telemetry = createTelemetry({ mesh: 'm', replica: 'r1' });
@@ -48,6 +50,7 @@ export async function restContext(
     store,
     roster,
     brownout,
+    circuits,
     events,
     telemetry,
     authenticator: createAuthenticator(undefined),
@@ -59,6 +62,7 @@ export async function restContext(
     async close() {
       events.close();
       brownout.close();
+      await circuits.close();
       await real.close();
       await store.close();
     },
