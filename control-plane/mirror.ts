@@ -4,7 +4,9 @@
  * been away, it loads everything again and compares, because a push that is never checked is how stale data lives for ever.
  * It writes nothing of its own: what the store has lost is shown to an operator, not restored in silence.
  */
+import { brownoutName, parseSetting } from '../core/brownout/setting.js';
 import { type Clock, systemClock, type Timer, wait } from '../core/clock.js';
+import { circuitsName, parseCircuitsSetting } from '../core/coordination/overrides.js';
 import { type Issue, messageOf } from '../core/errors.js';
 import { type Random, systemRandom } from '../core/random.js';
 import { MirrorEmitter } from './mirror/emitter.js';
@@ -54,7 +56,16 @@ class StoreMirror implements Mirror {
   readonly #logger: Logger;
   readonly #emitter: MirrorEmitter;
   readonly #policies = new MirroredPolicies();
-  readonly #brownout = new MirroredSetting();
+  readonly #brownout = new MirroredSetting({
+    name: brownoutName,
+    what: 'brownout setting',
+    parse: parseSetting,
+  });
+  readonly #overrides = new MirroredSetting({
+    name: circuitsName,
+    what: 'list of overrides',
+    parse: parseCircuitsSetting,
+  });
   readonly #halts = new MirroredHalts();
   readonly #instances = new MirroredInstances();
   readonly #closing = new AbortController();
@@ -111,6 +122,7 @@ class StoreMirror implements Mirror {
     return [
       ...this.#policies.faults,
       ...this.#brownout.faults,
+      ...this.#overrides.faults,
       ...this.#halts.faults,
       ...this.#storeFaults,
       ...this.#registryFaults,
@@ -128,6 +140,9 @@ class StoreMirror implements Mirror {
   }
   get brownout() {
     return this.#brownout.present;
+  }
+  get overrides() {
+    return this.#overrides.present;
   }
   get halts() {
     return { halts: this.#halts.present, revision: this.#halts.revision };
@@ -181,14 +196,16 @@ class StoreMirror implements Mirror {
     if (this.#closing.signal.aborted) return;
     const { changed, lost } = this.#policies.adopt(snapshot, stages);
     const brownout = this.#brownout.adopt(snapshot);
+    const overrides = this.#overrides.adopt(snapshot);
     const halts = this.#halts.adopt(snapshot);
     this.#storeFaults = snapshot.faults;
     this.#registryFaults = registry.faults;
-    this.#conflict([...lost, ...brownout.lost], snapshot.dataset);
+    this.#conflict([...lost, ...brownout.lost, ...overrides.lost], snapshot.dataset);
     const registryChange = this.#instances.adopt(registry);
     this.#setHealth(true, '');
     if (changed) this.#emitter.emit('reset');
     if (brownout.changed) this.#emitter.emit('brownout', 'loaded');
+    if (overrides.changed) this.#emitter.emit('overrides', 'loaded');
     if (halts) this.#emitter.emit('rollouts');
     this.#emitRegistry(registryChange);
     this.#writer.wake();
@@ -205,6 +222,7 @@ class StoreMirror implements Mirror {
         if (changes.length > 0) this.#emitter.emit('policies', changes);
         if (halts) this.#emitter.emit('rollouts');
         if (this.#brownout.apply(entries)) this.#emitter.emit('brownout', 'told');
+        if (this.#overrides.apply(entries)) this.#emitter.emit('overrides', 'told');
         this.#writer.wake();
       },
       registry: (events, cursor) => this.#emitRegistry(this.#instances.apply(events, cursor)),
@@ -285,10 +303,13 @@ class StoreMirror implements Mirror {
     if (snapshot.dataset !== this.dataset || snapshot.head !== this.revision || this.#loading) return false;
     this.#storeFaults = snapshot.faults;
     const brownout = this.#brownout.adopt(snapshot).changed;
+    const overrides = this.#overrides.adopt(snapshot).changed;
     const halts = this.#halts.adopt(snapshot);
     if (brownout) this.#emitter.emit('brownout', 'loaded');
+    if (overrides) this.#emitter.emit('overrides', 'loaded');
     if (halts) this.#emitter.emit('rollouts');
-    if (!this.#policies.adopt(snapshot, stages).changed && !brownout && !halts) return true;
+    const policies = this.#policies.adopt(snapshot, stages).changed;
+    if (!(policies || brownout || overrides || halts)) return true;
     this.#logger.warn(
       { revision: this.revision },
       'this replica differed from the store and has been set right',

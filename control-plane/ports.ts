@@ -20,11 +20,13 @@ export interface PolicyChange {
   readonly after: PolicyRevision | undefined;
 }
 
-/** The brownout setting, of a revision in the same sequence as the policies'. */
-export interface BrownoutRevision {
+/** A setting of the mesh, of a revision in the same sequence as the policies'. */
+export interface SettingRevision<S> {
   readonly revision: number;
-  readonly setting: BrownoutSetting;
+  readonly setting: S;
 }
+
+export type BrownoutRevision = SettingRevision<BrownoutSetting>;
 
 export interface MirrorHealth {
   readonly up: boolean;
@@ -38,10 +40,10 @@ export interface MirrorEvents {
   policies: (changes: readonly PolicyChange[]) => void;
   /** The brownout setting is another: it was just written, or it was found when everything was loaded. */
   brownout: (how: 'told' | 'loaded') => void;
-  /** Rollouts were halted, or one goes on. */
-  rollouts: () => void;
   /** What operators have decided of circuits is something else; how it came here likewise. */
   overrides: (how: 'told' | 'loaded') => void;
+  /** Rollouts were halted, or one goes on. */
+  rollouts: () => void;
   /** Everything was loaded anew, perhaps of another dataset: compare by hash. */
   reset: () => void;
   /** The instances of these services changed. */
@@ -75,10 +77,10 @@ export interface Mirror {
 
   /** Undefined: nobody has set any. */
   readonly brownout: BrownoutRevision | undefined;
-  /** Halted rollouts, with the revision of the document that they are in (0: there is none). */
-  readonly halts: { readonly halts: Halts; readonly revision: number };
   /** What operators have decided of circuits; undefined: nobody ever did. */
   readonly overrides: SettingRevision<CircuitsSetting> | undefined;
+  /** Halted rollouts, with the revision of the document that they are in (0: there is none). */
+  readonly halts: { readonly halts: Halts; readonly revision: number };
 
   /** Live instances by service. */
   services(): ReadonlyMap<string, readonly Instance[]>;

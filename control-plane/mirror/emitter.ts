@@ -13,6 +13,7 @@ export class MirrorEmitter {
   readonly #listeners: Listeners = {
     policies: new Set(),
     brownout: new Set(),
+    overrides: new Set(),
     rollouts: new Set(),
     reset: new Set(),
     instances: new Set(),
