@@ -56,6 +56,11 @@ export interface AgentOptions {
   readonly logger: Logger;
 }
 
+/**
+ * Calls that this agent says it can have in flight: far above what a process of Node keeps up with. Whoever reports more than follows
+ * from it isn't believed by the mesh; its own circuits count them all the same.
+ */
+const CONCURRENCY = 10_000;
 const RELEASE_MS = 1_000;
 const CLOSE_MS = 1_500;
 
@@ -99,6 +104,8 @@ export class Agent {
       random,
       logger,
       onCircuit: (change) => this.#circuitChanged(change),
+      onProbe: (circuit, permit, ok) => this.#reporter.probed(circuit, permit, ok),
+      onBad: () => this.#reporter.bad(),
       onCallees: () => this.#calleesChanged(),
       onInstances: () => this.#snapshot?.touch(),
       onBrownout: (event) => this.#brownoutChanged(event),
@@ -245,8 +252,8 @@ export class Agent {
     const { service, instance, zone, version } = this.#options;
     this.#calleesInHello = this.#state.callees.size;
     const agent = `${service}/${instance}`;
-    const identity = { agent, service, instance, zone, version, protocol: protocolVersion, concurrency: 0 };
-    return { ...identity, ...this.#state.hello() };
+    const identity = { agent, service, instance, zone, version, protocol: protocolVersion };
+    return { ...identity, concurrency: CONCURRENCY, ...this.#state.hello() };
   }
 
   #connected(outlet: Outlet, welcome: Welcome): void {
@@ -259,7 +266,8 @@ export class Agent {
     this.targets.rateShares.online(welcome.protocol.minor >= 1);
     this.#calleesChanged();
     this.#registration.use(outlet);
-    this.#reporter.use(outlet, welcome.intervals);
+    this.targets.directions.use(welcome.dataset);
+    this.#reporter.use(outlet, welcome.intervals, welcome.protocol.minor >= 2);
     const { replica } = welcome;
     this.#emitter.emit('connection', { connected: true, controlPlane: outlet.peer, replica, reason: '' });
   }
@@ -280,6 +288,7 @@ export class Agent {
     else if (message.message === 'brownout') this.#dim(message.brownout);
     else if (message.message === 'grants') this.targets.grantRates(message.grants);
     else if (message.message === 'shares') this.#share(message.shares);
+    else if (message.message === 'directives') this.targets.directions.take(message.directives.directives);
     else if (message.message === 'endpoints' && this.#state.setEndpoints(message.endpoints))
       this.#snapshot?.touch();
   }

@@ -79,6 +79,16 @@ export abstract class DeferredCall {
     return this.call?.getPeer() ?? 'unknown';
   }
 
+  /** Of this very attempt, as grpc-js names it; empty: it isn't made. */
+  get instance(): string {
+    try {
+      return this.call?.getPeer() ?? '';
+    } catch {
+      // A call of somebody's own, which may do anything.
+      return '';
+    }
+  }
+
   getAuthContext(): ReturnType<grpc.InterceptingCall['getAuthContext']> {
     return this.call?.getAuthContext() ?? null;
   }

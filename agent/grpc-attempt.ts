@@ -150,7 +150,7 @@ export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pendin
       this.stage === RUNNING &&
       !this.known &&
       this.rare === undefined &&
-      target.coarse &&
+      target.brief &&
       !target.tally.sampling
     ) {
       // What `finish` comes to for nearly every call, in one go.
@@ -312,7 +312,7 @@ export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pendin
     this.lift();
     const now = this.targets.clock.now();
     this.plan.settle(this.handle, outcome, now);
-    this.target.count(outcome, now - this.startedAt);
+    this.target.countAt(this, outcome, now - this.startedAt);
     if (this.rare !== undefined) this.endShadow(outcome, codeOf[outcome], now);
   }
 
@@ -324,7 +324,7 @@ export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pendin
     this.plan.finish(this.handle, outcome, now);
     if (!this.known) {
       const tookMs = now - this.startedAt;
-      this.target.count(outcome, tookMs);
+      this.target.countAt(this, outcome, tookMs);
       if (outcome === 'success') this.target.recordLatency(tookMs, now);
     }
     if (this.rare !== undefined) this.endShadow(outcome, status.code, now, isUnsent(status));

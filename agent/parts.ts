@@ -52,6 +52,9 @@ export interface PartsOptions {
   readonly clock: Clock;
   readonly random: Random;
   onCircuit(change: CircuitChange): void;
+  onProbe?(circuit: string, permit: number, ok: boolean): void;
+  /** A circuit has just been made: nobody has called through it yet. */
+  onMade?(id: string, circuit: Circuit): void;
   readonly rateShares: RateShares;
   /** They only run beside what is enforced: their circuits show as `shadow`. */
   readonly shadow?: boolean;
@@ -233,6 +236,7 @@ export class Parts {
           part.reason = transition.reason;
           this.#options.onCircuit(describe(part, transition, this.#options.shadow));
         },
+        probed: (permit, ok) => this.#options.onProbe?.(id, permit, ok),
       },
     });
     const part: CircuitPart = {
@@ -247,6 +251,7 @@ export class Parts {
     this.#circuits.set(id, part);
     this.circuitsMade++;
     this.#revive(id, circuit, now);
+    this.#options.onMade?.(id, circuit);
     return circuit;
   }
 

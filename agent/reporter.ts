@@ -1,14 +1,20 @@
 /**
  * Tells the control plane how this agent's calls fare: once a second what had traffic since the last time, circuits as they
- * change, and all of them at the start of a stream. It reads counters that the calls keep anyway; no call waits for it. What
- * nobody listens to is dropped, not saved up.
+ * change, and all of them at the start of a stream. What turns bad under a circuit of the mesh, and what became of its probes, is
+ * told at once. It reads counters that the calls keep anyway; no call waits for it. What nobody listens to is dropped, not saved up.
  *
- * Bound: 10,000 cells, 10,000 circuits and 1,000 rates a time, in messages of at most 400 of each, which stay below the wire's 4 MiB with the
+ * Bound: 10,000 cells, 10,000 circuits, 1,000 probes and 1,000 rates a time, in messages of at most 400 of each, which stay below the wire's 4 MiB with the
  * longest of names; a stream whose peer reads slowly is left alone until it has caught up, and the counts of that time come
  * together.
  */
 import type { Clock, Timer } from '../core/clock.js';
-import type { CircuitState, Intervals, RateDemand, Cell as WireCell } from '../proto/messages.js';
+import type {
+  CircuitState,
+  Intervals,
+  ProbeResult,
+  RateDemand,
+  Cell as WireCell,
+} from '../proto/messages.js';
 import type { Outlet } from './stream.js';
 import type { Cell, CircuitChange, Targets } from './targets.js';
 
@@ -17,6 +23,7 @@ const URGENT_MS = { default: 100, min: 20, max: 10_000 };
 const ROWS_MAX = 10_000;
 /** As many as the control plane grants to one agent. */
 const RATES_MAX = 1_000;
+const PROBES_MAX = 1_000;
 const MESSAGE_ROWS_MAX = 400;
 const NAME_LENGTH_MAX = 256;
 const METHOD_LENGTH_MAX = 512;
@@ -37,6 +44,11 @@ export class Reporter {
   #seq = 0;
   #first = true;
   #lastAt: number;
+  /** When something was sent last; a look that found nothing to tell delays nobody. */
+  #sentAt = Number.NEGATIVE_INFINITY;
+  /** The control plane coordinates circuits: it wants to know at once, and where calls went. */
+  #cluster = false;
+  #probes: ProbeResult[] = [];
   #urgentMs = URGENT_MS.default;
   #timer: Timer | undefined;
   #urgent: Timer | undefined;
@@ -59,8 +71,10 @@ export class Reporter {
   }
 
   /** A stream that counts, or none. What happened while there was none is history. */
-  use(outlet: Outlet | undefined, intervals?: Intervals): void {
+  use(outlet: Outlet | undefined, intervals?: Intervals, cluster = false): void {
     this.#outlet = outlet;
+    this.#cluster = cluster;
+    this.#probes = [];
     this.#changed.clear();
     this.#told.clear();
     this.#drain();
@@ -79,12 +93,27 @@ export class Reporter {
     this.#add(stateOf(change));
   }
 
+  /** Calls under a circuit of the mesh begin to fail or to be slow. */
+  bad(): void {
+    if (this.#cluster && this.#outlet && !this.#first) this.#hurry();
+  }
+
+  /** An attempt that a probe permit of the mesh let through has come to something. */
+  probed(circuit: string, permit: number, ok: boolean): void {
+    if (!this.#cluster || !this.#outlet || this.#probes.length >= PROBES_MAX) return;
+    this.#probes.push({ circuit, permit, ok });
+    this.#hurry();
+  }
+
   #add(state: CircuitState): void {
     if (this.#changed.size >= ROWS_MAX && !this.#changed.has(state.id)) return;
     this.#changed.set(state.id, state);
-    this.#urgent ??= this.#clock.after(Math.max(0, this.#lastAt + this.#urgentMs - this.#clock.now()), () =>
-      this.#report(),
-    );
+    this.#hurry();
+  }
+
+  #hurry(): void {
+    const waitMs = Math.max(0, this.#sentAt + this.#urgentMs - this.#clock.now());
+    this.#urgent ??= this.#clock.after(waitMs, () => this.#report(true));
   }
 
   /**
@@ -136,7 +165,7 @@ export class Reporter {
     this.#targets.rateDemands();
   }
 
-  #report(): void {
+  #report(urgent = false): void {
     this.#urgent?.cancel();
     this.#urgent = undefined;
     const outlet = this.#outlet;
@@ -145,7 +174,12 @@ export class Reporter {
       return;
     }
     if (outlet.congested) return;
-    const cells = this.#targets.drainCells().filter(travels).slice(0, ROWS_MAX).map(wireCell);
+    const cells = this.#targets
+      .drainCells(urgent)
+      .filter(travels)
+      .slice(0, ROWS_MAX)
+      .map((cell) => wireCell(cell, this.#cluster));
+    const probes = this.#probes.splice(0);
     const rates = this.#targets.rateDemands().filter(ratesTravel).slice(0, RATES_MAX).map(wireRate);
     this.#findNew();
     const circuits = [...this.#changed.values()].filter(travels);
@@ -157,14 +191,15 @@ export class Reporter {
     const now = this.#clock.now();
     let elapsedMs = Math.round(now - this.#lastAt);
     this.#lastAt = now;
-    const rows = Math.max(cells.length, circuits.length, rates.length, this.#first ? 1 : 0);
+    const rows = Math.max(cells.length, circuits.length, rates.length, probes.length, this.#first ? 1 : 0);
     this.#first = false;
+    if (rows > 0) this.#sentAt = now;
     for (let at = 0; at < rows; at += MESSAGE_ROWS_MAX) {
       const report = {
         seq: ++this.#seq,
         elapsedMs,
         cells: cells.slice(at, at + MESSAGE_ROWS_MAX),
-        probes: [],
+        probes: probes.slice(at, at + MESSAGE_ROWS_MAX),
         rates: rates.slice(at, at + MESSAGE_ROWS_MAX),
         circuits: circuits.slice(at, at + MESSAGE_ROWS_MAX),
       };
@@ -197,8 +232,8 @@ function wireRate({ id, asked }: RateDemand): RateDemand {
   return { id, asked: Math.min(COUNT_MAX, asked) };
 }
 
-function wireCell(cell: Cell): WireCell {
-  return { ...cell, endpoint: '' };
+function wireCell(cell: Cell, cluster: boolean): WireCell {
+  return { ...cell, endpoint: cluster ? (cell.endpoint ?? '') : '' };
 }
 
 function stateOf(change: CircuitChange): CircuitState {

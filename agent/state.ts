@@ -29,6 +29,9 @@ export interface StateOptions {
   readonly random: Random;
   readonly logger: Logger;
   onCircuit(change: CircuitChange): void;
+  /** As `TargetsOptions` has them. */
+  onProbe?(circuit: string, permit: number, ok: boolean): void;
+  onBad?(): void;
   /** There are new callees; called once for all of a tick. */
   onCallees(): void;
   /** Instances changed although nobody said anything new: what had been held back holds now. */
@@ -78,7 +81,7 @@ export class State {
     this.brownout = new Brownout({ clock, onChange: onBrownout });
     this.callees = new Callees({ logger, onFresh: onCallees });
     for (const name of options.callees) this.callees.add(name);
-    const { decisions, onGone } = options;
+    const { decisions, onGone, onProbe, onBad } = options;
     this.targets = new Targets({
       service,
       clock,
@@ -89,6 +92,8 @@ export class State {
       shadowed: (to, method) => this.#cache.shadowed(to, method),
       onNewCallee: (to) => void this.callees.add(to),
       ...(onGone === undefined ? {} : { onGone }),
+      ...(onProbe === undefined ? {} : { onProbe }),
+      ...(onBad === undefined ? {} : { onBad }),
       ...(decisions === undefined ? {} : { decisions }),
     });
   }
@@ -117,6 +122,7 @@ export class State {
         'a policy was refused; the last good one of its name stays',
       );
     const { revision, dataset } = this.#session;
+    this.targets.directions.use(dataset);
     const removed = before.filter((name) => !held.has(name));
     const event = { revision, dataset, applied, removed, refused: refusedNow.map(refusedPolicy) };
     return { ack: { nonce: delta.nonce, applied, rejected }, changed, event };

@@ -79,8 +79,11 @@ export class Tally {
     return (drawn & SAMPLE_MASK) === SAMPLE_MASK ? SAMPLE_SIZE : 0;
   }
 
-  /** `tookMs` is not a number where nobody looked at the time. `weight`: as `draw` said. */
-  ended(outcome: Outcome, tookMs: number, slowCallMs: number, weight: number): void {
+  /**
+   * `tookMs` is not a number where nobody looked at the time. `weight`: as `draw` said. Answers whether it speaks against the target:
+   * it failed, or was slow.
+   */
+  ended(outcome: Outcome, tookMs: number, slowCallMs: number, weight: number): boolean {
     if (outcome === 'success') {
       if (weight > 0) this.#record(tookMs, weight);
       else if (weight === TIMED && this.sampling)
@@ -91,9 +94,11 @@ export class Tally {
       if (weight !== 0) this.#record(tookMs, weight === TIMED ? 1 : weight);
     } else {
       this.neutral++;
-      return;
+      return false;
     }
-    if (weight === TIMED && tookMs >= slowCallMs) this.slow++;
+    const slow = weight === TIMED && tookMs >= slowCallMs;
+    if (slow) this.slow++;
+    return slow || outcome === 'failure';
   }
 
   /** The latencies since the last time, encoded; undefined: none was recorded. Starts a new time. */

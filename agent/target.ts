@@ -9,6 +9,7 @@ import type { Plan } from '../core/resilience/plan.js';
 import { RollingLatency } from '../core/resilience/rolling-latency.js';
 import { COARSE_LAG_MS } from './coarse-clock.js';
 import type { DecisionKind, DecisionListener } from './decisions.js';
+import { EndpointCounts } from './endpoint-counts.js';
 import type { Surround } from './surround.js';
 import { Tally, TIMED } from './tally.js';
 
@@ -23,6 +24,8 @@ export interface Compiled {
 export interface Cell {
   readonly callee: string;
   readonly method: string;
+  /** Instance that was called, `host:port`; absent: any, or nobody knows. */
+  readonly endpoint?: string;
   readonly ok: number;
   readonly failed: number;
   readonly slow: number;
@@ -32,6 +35,19 @@ export interface Cell {
   /** Encoded histogram of the latencies that were sampled; empty: none. */
   readonly latency: Uint8Array;
 }
+
+/** Whoever has targets hears of them. */
+export interface TargetOwner {
+  /** It has counted something for the first time since it was last drained. */
+  active(target: Target): void;
+  /** Under a circuit of the mesh, calls of this target begin to fail or to be slow. */
+  bad(): void;
+}
+
+// How the calls of a target fare, as far as reports go: none has been bad; some have since the last report that was due; some had before.
+const FINE = 0;
+const TURNING = 1;
+const BAD = 2;
 
 /** The sections that limit time. */
 export type TimeSection = 'timeout' | 'attemptTimeout' | 'streamTimeout';
@@ -53,6 +69,8 @@ export class Target {
   slowCallMs: number;
   /** A clock that lags a little does for the end of a call: nobody asks how long it took. */
   coarse: boolean;
+  /** That, and nobody asks where it went. */
+  brief: boolean;
   /** And for its beginning: no limit of time is so short that the lag would show. */
   coarseStart: boolean;
   hedgesByPercentile: boolean;
@@ -65,19 +83,22 @@ export class Target {
   readonly tally = new Tally();
   /** Where a hedge waits for a percentile. */
   latency: RollingLatency | undefined = undefined;
+  /** By instance, where the circuit is one of the mesh. */
+  endpoints: EndpointCounts | undefined = undefined;
+  #fares = FINE;
   #told = { ok: 0, failed: 0, slow: 0, rejected: 0, blocked: 0 };
   #active = false;
-  readonly #onActive: (target: Target) => void;
+  readonly #owner: TargetOwner;
   readonly #listener: DecisionListener;
 
   constructor(
     readonly callee: string,
     readonly method: string,
     compiled: Compiled,
-    onActive: (target: Target) => void,
+    owner: TargetOwner,
     listener: DecisionListener,
   ) {
-    this.#onActive = onActive;
+    this.#owner = owner;
     this.#listener = listener;
     this.compiled = compiled;
     this.plan = compiled.plan;
@@ -85,7 +106,7 @@ export class Target {
     this.surround = compiled.surround;
     this.timeless = this.plain = true;
     this.slowCallMs = Number.POSITIVE_INFINITY;
-    this.coarse = this.coarseStart = this.hedgesByPercentile = false;
+    this.coarse = this.brief = this.coarseStart = this.hedgesByPercentile = false;
     this.directMs = -1;
     this.use(compiled);
   }
@@ -102,6 +123,9 @@ export class Target {
     this.hedgesByPercentile = effective.hedge?.value.delay.kind === 'percentile';
     const timed = this.hedgesByPercentile || surround?.shadow !== undefined;
     this.coarse = !timed && this.slowCallMs === Number.POSITIVE_INFINITY && plan.grainMs >= COARSE_LAG_MS;
+    if (effective.circuit?.value.scope !== 'cluster') this.endpoints = undefined;
+    else this.endpoints ??= new EndpointCounts();
+    this.brief = this.coarse && this.endpoints === undefined;
     const limits = [effective.timeout?.value, effective.attemptTimeout?.value];
     this.coarseStart =
       this.coarse && limits.every((limit) => limit === undefined || limit >= LAGS_PER_LIMIT * COARSE_LAG_MS);
@@ -113,8 +137,16 @@ export class Target {
 
   /** Counts a finished attempt. `tookMs`: not a number where nobody looked at the time. `weight`: as `Tally.draw` said. */
   count(outcome: Outcome, tookMs: number, weight = TIMED): void {
-    this.tally.ended(outcome, tookMs, this.slowCallMs, weight);
+    const bad = this.tally.ended(outcome, tookMs, this.slowCallMs, weight);
     if (!this.#active && outcome !== 'neutral') this.#activate();
+    if (bad) this.#turnBad();
+  }
+
+  /** The same, of one that went to an instance that `at` knows. */
+  countAt(at: { readonly instance: string }, outcome: Outcome, tookMs: number): void {
+    // Before it is counted: whoever is told that it turned bad finds both.
+    if (this.endpoints !== undefined) this.endpoints.count(at.instance, outcome, tookMs >= this.slowCallMs);
+    this.count(outcome, tookMs);
   }
 
   /** Counts a success of which nobody asks how long it took. */
@@ -238,8 +270,8 @@ export class Target {
     });
   }
 
-  /** Counts since the last time, which starts a new count. */
-  drain(): Cell {
+  /** Counts since the last time, which starts a new count. `urgent`: it isn't the time yet, something turned bad. */
+  drain(urgent = false): Cell {
     const { ok, failed, slow, rejected, blocked } = this.tally;
     const told = this.#told;
     const cell = {
@@ -254,12 +286,36 @@ export class Target {
     };
     this.#told = { ok, failed, slow, rejected, blocked };
     this.#active = false;
+    if (cell.failed + cell.slow === 0) this.#fares = FINE;
+    else if (!urgent) this.#fares = BAD;
     return cell;
+  }
+
+  /** The same by instance; what went to none that is known, and what isn't about one, stands apart. */
+  drainCells(urgent = false): Cell[] {
+    const rest = this.drain(urgent);
+    const counts = this.endpoints?.drain() ?? [];
+    if (counts.length === 0) return [rest];
+    const { callee, method } = this;
+    const none = { rejected: 0, blocked: 0, latency: noLatency };
+    const cells: Cell[] = counts.map((count) => ({ callee, method, ...count, ...none }));
+    const less = (name: 'ok' | 'failed' | 'slow') =>
+      rest[name] - cells.reduce((sum, cell) => sum + cell[name], 0);
+    const apart = { ...rest, ok: less('ok'), failed: less('failed'), slow: less('slow') };
+    const { ok, failed, slow, rejected, latency } = apart;
+    return ok + failed + slow + rejected + latency.length > 0 ? [...cells, apart] : cells;
+  }
+
+  /** Reports are early from the first bad call on until one that was due has told of it. */
+  #turnBad(): void {
+    if (this.endpoints === undefined || this.#fares === BAD) return;
+    this.#fares = TURNING;
+    this.#owner.bad();
   }
 
   #activate(): void {
     this.#active = true;
-    this.#onActive(this);
+    this.#owner.active(this);
   }
 }
 

@@ -8,8 +8,7 @@
 import type { Clock } from '../core/clock.js';
 import type { CircuitSpec, Effective } from '../core/policy/model.js';
 import type { Random } from '../core/random.js';
-import type { Bulkhead } from '../core/resilience/bulkhead.js';
-import type { CircuitStateName, SavedCircuit } from '../core/resilience/circuit.js';
+import type { SavedCircuit } from '../core/resilience/circuit.js';
 import { Plan } from '../core/resilience/plan.js';
 import { ResponseCache } from '../core/resilience/response-cache.js';
 import type { RateDemand, RateGrants } from '../proto/messages.js';
@@ -17,18 +16,28 @@ import { checkCallee, isCallee } from './callee-name.js';
 import { CoarseClock } from './coarse-clock.js';
 import { Deadlines } from './deadlines.js';
 import { type DecisionListener, nobody } from './decisions.js';
+import { Directions } from './directions.js';
 import { FallbackHandlers } from './fallback-handlers.js';
 import type { Logger } from './logger.js';
 import { OVERFLOW, overflowCircuit } from './overflow.js';
-import { type CircuitChange, circuitId, describe, Parts, type Use } from './parts.js';
+import { type CircuitChange, Parts, type PartsOptions, type Use } from './parts.js';
 import { RateShares } from './rate-shares.js';
 import { Shadow } from './shadow.js';
 import { surroundOf } from './surround.js';
-import { type Cell, type Compiled, Target } from './target.js';
+import { type Cell, type Compiled, Target, type TargetOwner } from './target.js';
 import { Timeouts } from './timeouts.js';
+import {
+  type BulkheadView,
+  bulkheadRows,
+  type CircuitView,
+  circuitRows,
+  circuitView,
+  shadowView,
+} from './views.js';
 
 export type { CircuitChange } from './parts.js';
 export type { Cell } from './target.js';
+export type { BulkheadView, CircuitView } from './views.js';
 
 export interface TargetsOptions {
   /** Name of the calling service. */
@@ -43,32 +52,14 @@ export interface TargetsOptions {
   /** A name is used for the first time, or again after it had to make room; one that found no room isn't told. Must not throw. */
   onNewCallee(to: string): void;
   onCircuit(change: CircuitChange): void;
+  /** An attempt that a probe permit of the mesh let through has come to something. Must not throw. */
+  onProbe?(circuit: string, permit: number, ok: boolean): void;
+  /** Calls under a circuit of the mesh begin to fail or to be slow. Must not throw. */
+  onBad?(): void;
   /** A target has to make room for others; its counts go with it. Must not throw. */
   onGone?(target: Target): void;
   readonly decisions?: DecisionListener;
   readonly maxKeys?: number;
-}
-
-export interface CircuitView {
-  readonly id: string;
-  readonly state: CircuitStateName;
-  readonly epoch: number;
-  readonly retryAfterMs: number;
-  /** Policy and revision that ask for the circuit; absent: no policy does, and the state is `disabled`. */
-  readonly policy?: string;
-  readonly revision?: number;
-}
-
-/** A bulkhead as it is now. */
-export interface BulkheadView {
-  readonly callee: string;
-  /** Empty: one for the whole callee. */
-  readonly method: string;
-  readonly policy: string;
-  readonly revision: number;
-  readonly inUse: number;
-  readonly limit: number;
-  readonly queued: number;
 }
 
 /** What waits in a line and must be told when the mesh closes. */
@@ -92,6 +83,8 @@ export class Targets {
   readonly handlers: FallbackHandlers;
   /** Among how many agents limits of the mesh are divided, those of policies in shadow as well. */
   readonly rateShares: RateShares;
+  /** What the mesh says of circuits. */
+  readonly directions: Directions;
   /** Calls that share the overflow target because every key is in use. */
   overflowed = 0;
   readonly #options: TargetsOptions;
@@ -112,7 +105,10 @@ export class Targets {
   #overflow: Target | undefined;
   #overflowSpec: CircuitSpec | undefined;
   #closed = false;
-  readonly #onActive = (target: Target) => void this.#active.push(target);
+  readonly #owner: TargetOwner = {
+    active: (target) => void this.#active.push(target),
+    bad: () => this.#options.onBad?.(),
+  };
 
   constructor(options: TargetsOptions) {
     this.#options = options;
@@ -121,8 +117,12 @@ export class Targets {
     this.coarse = new CoarseClock(options.clock);
     this.handlers = new FallbackHandlers(options.logger);
     this.rateShares = new RateShares(options.clock);
+    const { clock, logger } = options;
+    const find = (id: string) => this.#parts.circuit(id)?.circuit;
+    this.directions = new Directions({ clock, logger, timeouts: this.timeouts, find });
     this.#decisions = options.decisions ?? nobody;
-    this.#parts = new Parts({ ...options, rateShares: this.rateShares });
+    const onMade: PartsOptions['onMade'] = (id, circuit) => this.directions.made(id, circuit);
+    this.#parts = new Parts({ ...options, rateShares: this.rateShares, onMade });
     this.deadlines = new Deadlines(options.clock, this.#parts.permits);
     this.#shadows = new Parts({ ...options, rateShares: this.rateShares, shadow: true });
     this.#maxKeys = options.maxKeys ?? MAX_KEYS;
@@ -172,26 +172,9 @@ export class Targets {
   }
 
   circuit(callee: string, method = ''): CircuitView {
-    const section = this.#options.effective(callee, method).circuit;
-    if (!section) return this.#shadowCircuit(callee, method);
-    const id = circuitId(callee, method, section.value, section.source);
-    const part = this.#parts.circuit(id);
-    const now = this.clock.now();
-    return {
-      id,
-      state: part?.circuit.state(now) ?? 'closed',
-      epoch: part?.circuit.epoch ?? 1,
-      retryAfterMs: part?.circuit.retryAfterMs(now) ?? 0,
-      ...section.source,
-    };
-  }
-
-  #shadowCircuit(callee: string, method: string): CircuitView {
-    const section = this.#options.shadowed?.(callee, method)?.circuit;
-    if (!section) return { id: '', state: 'disabled', epoch: 0, retryAfterMs: 0 };
-    const id = circuitId(callee, method, section.value, section.source);
-    const epoch = this.#shadows.circuit(id)?.circuit.epoch ?? 1;
-    return { id, state: 'shadow', epoch, retryAfterMs: 0, ...section.source };
+    const use = { callee, method, effective: this.#options.effective(callee, method) };
+    const view = circuitView(this.#parts, use, this.clock.now(), (id) => this.directions.of(id));
+    return view ?? shadowView(this.#shadows, callee, method, this.#options.shadowed?.(callee, method));
   }
 
   /** The last good answers, for fallbacks; made when a policy first asks for them. 1,000 answers, about 16 MiB. */
@@ -212,30 +195,12 @@ export class Targets {
   /** Every circuit as it is now; `from` and `to` are the same. */
   circuits(): CircuitChange[] {
     const now = this.clock.now();
-    const rows: CircuitChange[] = [];
-    for (const [parts, shadow] of [[this.#parts, false] as const, [this.#shadows, true] as const])
-      for (const part of parts.circuits()) {
-        const { circuit, reason } = part;
-        const state = circuit.state(now);
-        const { epoch } = circuit;
-        const retryAfterMs = circuit.retryAfterMs(now);
-        rows.push(describe(part, { from: state, to: state, epoch, reason, retryAfterMs }, shadow));
-      }
-    return rows;
+    return [...circuitRows(this.#parts, false, now), ...circuitRows(this.#shadows, true, now)];
   }
 
   /** Every bulkhead that a target uses, as it is now. */
   bulkheads(): BulkheadView[] {
-    const rows = new Map<Bulkhead, BulkheadView>();
-    for (const target of this.bound()) {
-      const bulkhead = this.#parts.bulkhead(target.callee, target.method, target.effective);
-      const section = target.effective.bulkhead;
-      if (!bulkhead || !section || rows.has(bulkhead)) continue;
-      const { inUse, limit, queued } = bulkhead;
-      const method = section.value.per === 'method' ? target.method : '';
-      rows.set(bulkhead, { callee: target.callee, method, ...section.source, inUse, limit, queued });
-    }
-    return [...rows.values()];
+    return bulkheadRows(this.#parts, this.bound());
   }
 
   /** Every target that is bound, for whoever reads their counts. */
@@ -255,11 +220,11 @@ export class Targets {
     this.#parts.grantRates(grants);
   }
 
-  /** Counts of the targets that had traffic since the last time. */
-  drainCells(): Cell[] {
+  /** Counts of the targets that had traffic since the last time. `urgent`: it isn't the time yet, something turned bad. */
+  drainCells(urgent = false): Cell[] {
     const active = this.#active;
     this.#active = [];
-    return active.map((target) => target.drain());
+    return active.flatMap((target) => target.drainCells(urgent));
   }
 
   save(): { readonly [id: string]: SavedCircuit } {
@@ -291,6 +256,7 @@ export class Targets {
     this.#closed = true;
     for (const waiting of [...this.#pending]) waiting.cancel();
     this.#pending.clear();
+    this.directions.close();
     this.timeouts.close();
     this.deadlines.close();
     this.coarse.close();
@@ -306,7 +272,7 @@ export class Targets {
       this.#byCallee.set(callee, methods);
       this.#options.onNewCallee(callee);
     }
-    const target = new Target(callee, method, this.#compile(callee, method), this.#onActive, this.#decisions);
+    const target = new Target(callee, method, this.#compile(callee, method), this.#owner, this.#decisions);
     target.lastUsedAt = this.clock.now();
     methods.set(method, target);
     if (method === '') this.#whole.set(callee, target);
@@ -342,7 +308,7 @@ export class Targets {
 
   #shared(callee: string): Target {
     if (!this.#overflow) {
-      this.#overflow = new Target(OVERFLOW, '', this.#compileOverflow(), this.#onActive, this.#decisions);
+      this.#overflow = new Target(OVERFLOW, '', this.#compileOverflow(), this.#owner, this.#decisions);
       const fields = { callee, keys: this.#keys, maxKeys: this.#maxKeys };
       this.#options.logger.warn(
         fields,

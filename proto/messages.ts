@@ -11,9 +11,10 @@ export interface ProtocolVersion {
 
 /**
  * Of this release. Another major is refused; a minor one apart is understood. Brownout, grants, shares and demands came with 1.1: an
- * agent of 1.0 would end its stream over them, so it is not sent any.
+ * agent of 1.0 would end its stream over them, so it is not sent any. With 1.2 circuits of the mesh came into use: directives and probe
+ * results, which earlier ones understand and make nothing of, and the instance in a cell.
  */
-export const protocolVersion: ProtocolVersion = { major: 1, minor: 1 };
+export const protocolVersion: ProtocolVersion = { major: 1, minor: 2 };
 
 export interface PolicyHash {
   readonly name: string;

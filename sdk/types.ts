@@ -162,7 +162,11 @@ export interface Mesh {
 
   /**
    * The circuit of a callee, or of one of its methods (`shop.v1.Inventory/Reserve`) where the policy says `per: method`.
-   * `state` is `disabled` where no policy asks for a circuit.
+   * `state` is one of `closed`, `open`, `half-open`, `ramping`, `forced-open`, `forced-closed`, `disabled` and `shadow`: what the
+   * next call meets. It is `disabled` where no policy asks for a circuit, and `shadow` where only one in shadow does. Where the policy
+   * says `scope: cluster`, the mesh may have opened it (`open`), let single calls of all its agents through (`half-open`) or a part
+   * of them (`ramping`), and an operator may have forced it; what lets less through shows, the mesh's word or the circuit's own, and
+   * `forced-closed` only keeps the mesh from opening it.
    */
   circuit(name: string, method?: string): CircuitInfo;
 

@@ -3,8 +3,8 @@
  * whole by it, by name and with its reason, and the last good one stays. It is here because the command line warns by it, before
  * anything is sent. What an agent of another release can do it says itself.
  *
- * `rateLimit.cluster` (and, where an agent has it, `circuit.cluster`) is no requirement: without it the scope `cluster` is
- * enforced by each agent for itself, which explain notes.
+ * `rateLimit.cluster` and `circuit.cluster` are no requirements: without them the scope `cluster` is enforced by each agent for
+ * itself, which explain notes.
  */
 export const capabilities: readonly string[] = [
   'timeout',
@@ -14,6 +14,7 @@ export const capabilities: readonly string[] = [
   'retry',
   'hedge',
   'circuit',
+  'circuit.cluster',
   'bulkhead',
   'bulkhead.auto',
   'bulkhead.shares',

@@ -74,7 +74,7 @@ describe('stream: a session', () => {
       acked: 1,
       applied: 1,
       replica: 'r1',
-      protocol: '1.1',
+      protocol: '1.2',
     });
     expect(row.callees).to.deep.equal(['inventory']);
     expect(await plane.face.roster.concerned({ to: 'inventory' })).to.deep.equal(['checkout/i1']);
@@ -156,7 +156,7 @@ describe('stream: a session', () => {
     const agent = await connect({ protocol: { major: 2, minor: 0 } });
     const ended = await agent.ended();
     expect(ended.code).to.equal(status.FAILED_PRECONDITION);
-    expect(ended.details).to.contain('speaks protocol 2.0, this control plane 1.1');
+    expect(ended.details).to.contain('speaks protocol 2.0, this control plane 1.2');
   });
 
   it('understands a minor version apart', async () => {
