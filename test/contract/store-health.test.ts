@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import { openStore } from '../../control-plane/store/open.js';
 import type { Store } from '../../control-plane/store/store.js';
 import type { RecordWrite } from '../../core/coordination/contract.js';
+import { walks } from '../support/property.js';
 import { contractRedis, dropMesh } from '../support/redis.js';
 import { eachStore, record, rejection } from '../support/stores.js';
 import { until } from '../support/until.js';
@@ -249,6 +250,42 @@ eachStore('a store that is closed', ({ store }) => {
       () => store().hintCircuits(['c|p']),
     ])
       expect(await rejection(attempt())).to.include({ code: 'store_unavailable' });
+  });
+});
+
+eachStore('accounts and records', ({ store, place, backend }) => {
+  walks('agree after any steps with two lists that are searched from end to end', 3, async (random) => {
+    const others = backend.shared ? [store(), await place().open()] : [store()];
+    const pick = <T>(list: readonly T[]): T => list[Math.floor(random.next() * list.length)] as T;
+    const accounts: { replica: string; circuit: string; body: string }[] = [];
+    const records: { circuit: string; seq: number; body: string }[] = [];
+    const circuits = ['a|p', 'a|p@z', 'b|p', '__proto__', 'constructor|p|x/y', '*|p'];
+    for (let step = 0; step < 150; step += 1) {
+      const circuit = pick(circuits);
+      const body = pick(['', '0', '1 2 3', 'ü\n']);
+      if (random.next() < 0.5) {
+        const replica = pick(['r1', 'r2', '__proto__']);
+        await pick(others).exchangeHealth({ replica, ttlMs: HOUR, accounts: new Map([[circuit, body]]) });
+        const old = accounts.findIndex((one) => one.replica === replica && one.circuit === circuit);
+        if (old >= 0) accounts.splice(old, 1);
+        accounts.push({ replica, circuit, body });
+      } else {
+        const expected = Math.floor(random.next() * 4);
+        const seq = expected + 1 + Math.floor(random.next() * 2);
+        const there = records.find((one) => one.circuit === circuit) ?? { circuit, seq: 0, body: '' };
+        const present = await pick(others).putRecord({ circuit, expected, seq, body }, HOUR);
+        if (there.seq === expected || (there.seq === seq && there.body === body)) {
+          expect(present).to.equal(undefined);
+          if (there.seq > 0) records.splice(records.indexOf(there), 1);
+          records.push({ circuit, seq, body });
+        } else expect(present).to.deep.equal(there);
+      }
+    }
+    for (const one of others) {
+      const answer = await exchange(one, 'reader');
+      expect(answer.accounts).to.have.deep.members(accounts);
+      expect(answer.records).to.have.deep.members(records);
+    }
   });
 });
 
