@@ -63,6 +63,8 @@ export interface CoordinatorOptions {
   /** Undefined: no policy in force makes it a circuit of the mesh (any more). Without a zone. */
   governed(circuit: string): Governed | undefined;
   override(circuit: string): Override | undefined;
+  /** Circuits that operators have overridden: they are taken up even if nobody has ever reported of them. */
+  overridden?(): Iterable<string>;
   /** The kill switch, in words; empty: circuits may open. */
   frozen(): string;
 }
