@@ -70,9 +70,10 @@ describe('notes', () => {
         expect(refused(undefined)).to.deep.equal([]);
       });
 
-    it('name a rollout, which no agent of this release can do', () => {
+    it('name a rollout, which older agents can not do', () => {
       const document = { policy: 'p', match: { to: '*' }, spec: { timeout: '1s' }, rollout: { percent: 10 } };
-      expect(notesOf([document], capabilities)).to.deep.equal([
+      expect(notesOf([document], capabilities)).to.deep.equal(['rollout: p@1 reaches 10 % of the instances']);
+      expect(notesOf([document], ['timeout'])).to.deep.equal([
         'rollout: p@1 reaches 10 % of the instances',
         "refused: p@1 is refused whole by agents that can't enforce rollout; they keep the revision they had",
       ]);
