@@ -322,6 +322,7 @@ export class Circuit extends LonePermits implements Gate {
   }
 
   #become(next: State, reason: string, now: number): void {
+    this.#lapse(now);
     const from = this.#overlay.directed(this.#state.kind, now);
     this.#state = next;
     this.#nextEpoch();
@@ -364,7 +365,14 @@ export class Circuit extends LonePermits implements Gate {
   #expire(now: number): void {
     if (this.#overlay === bare) return;
     const from = this.#overlay.shown(this.#state.kind, Number.NEGATIVE_INFINITY);
-    const why = this.#overlay.expire(now);
+    const lapsed = this.#overlay.lapse(now);
+    const why = this.#overlay.expire(now) ?? lapsed;
+    if (why !== undefined) this.#overlaid(from, why, now);
+  }
+
+  #lapse(now: number): void {
+    const from = this.#overlay.shown(this.#state.kind, Number.NEGATIVE_INFINITY);
+    const why = this.#overlay.lapse(now);
     if (why !== undefined) this.#overlaid(from, why, now);
   }
 

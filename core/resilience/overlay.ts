@@ -97,18 +97,18 @@ export class Overlay {
     return this.#direction.text;
   }
 
-  /** Drops what has run out by `now`. Answers why what it shows may change; undefined: nothing has. */
+  /** Drops what the mesh said, if its time is over by `now`. Answers why what it shows may change; undefined: it isn't. */
+  lapse(now: number): string | undefined {
+    if (this.#direction === undefined || now < this.#direction.endsAt) return undefined;
+    this.#undirected();
+    return LAPSED;
+  }
+
+  /** Drops holds that have run out by `now`; the same answer, once the last of them has. */
   expire(now: number): string | undefined {
-    let why: string | undefined;
-    if (this.#direction !== undefined && now >= this.#direction.endsAt) {
-      this.#undirected();
-      why = LAPSED;
-    }
-    if (this.#holds.size > 0) {
-      this.#holds.expire(now);
-      if (this.#holds.size === 0) why = 'the hold ran out';
-    }
-    return why;
+    if (this.#holds.size === 0) return undefined;
+    this.#holds.expire(now);
+    return this.#holds.size === 0 ? 'the hold ran out' : undefined;
   }
 
   /** The attempt in `row` was let through by this permit; `epoch` of the machine, 0 if that counts it not. */

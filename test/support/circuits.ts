@@ -4,6 +4,7 @@
 import type { CircuitSpec } from '../../core/policy/model.js';
 import type { Random } from '../../core/random.js';
 import { Circuit, type CircuitMode, type Transition } from '../../core/resilience/circuit.js';
+import type { DirectionSpec } from '../../core/resilience/direction.js';
 import type { Refusal } from '../../core/resilience/gate.js';
 import type { Outcome } from '../../core/resilience/outcome.js';
 import { NONE, Permits } from '../../core/resilience/permits.js';
@@ -14,6 +15,8 @@ export class TestCircuit {
   readonly permits = new Permits();
   readonly transitions: Transition[] = [];
   readonly wouldReject: Refusal[] = [];
+  /** What probe permits of the mesh came to. */
+  readonly probed: { permit: number; ok: boolean }[] = [];
   readonly circuit: Circuit;
   onTransition: (transition: Transition) => void = () => undefined;
 
@@ -32,6 +35,7 @@ export class TestCircuit {
           this.onTransition(transition);
         },
         wouldReject: (refusal) => void this.wouldReject.push(refusal),
+        probed: (permit, ok) => void this.probed.push({ permit, ok }),
       },
     });
   }
@@ -51,6 +55,19 @@ export class TestCircuit {
 
   end(handle: number, outcome: Outcome): void {
     this.circuit.end(handle, outcome, this.now);
+  }
+
+  /** The mesh says something of it. */
+  direct(state: DirectionSpec['state'], changes: Partial<DirectionSpec> = {}): this {
+    const usual = {
+      epoch: 1,
+      admitPercent: 100,
+      permits: [],
+      ttlMs: 10_000,
+      reason: '12 of 20 agents agree',
+    };
+    this.circuit.direct({ ...usual, state, ...changes }, this.now);
+    return this;
   }
 
   /** Whole calls, one after the other, each of that length; answers how many were let through. */
