@@ -6,10 +6,11 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { RedisServer } from '../test/support/redis.js';
+
 import type { FromAgents, ToAgents } from './cluster-agents.js';
 import { conclude, percentile, type Row, spread } from './harness.js';
 import { type Plane, startPlane } from './plane.js';
+import { startRedis } from './redis.js';
 
 const AGENTS = 200;
 const PROCESSES = 4;
@@ -121,7 +122,7 @@ async function wasted(agents: Agents): Promise<{ shared: number; alone: number }
 }
 
 async function main(): Promise<void> {
-  const redis = await RedisServer.start({ fsync: 'no' });
+  const redis = await startRedis();
   const planes: Plane[] = [];
   const agents = new Agents();
   try {
