@@ -213,7 +213,7 @@ export class Coordinator implements CoordinatorPart {
   #count(circuit: WatchedCircuit, now: number): void {
     const governed = this.#governed(circuit.id);
     if (governed && wouldOpen(circuit, this.#look(governed, this.options.frozen(), now)))
-      this.#panic.wants(circuit.id, circuit.callee, now);
+      this.#panic.wants(circuit.id, now);
   }
 
   #writes(circuit: WatchedCircuit, frozen: string, now: number): readonly RecordWrite[] {
@@ -242,7 +242,7 @@ export class Coordinator implements CoordinatorPart {
     const after = held.record;
     if (!after || !isChange(before, after)) return undefined;
     if ((before?.state ?? 'closed') === 'closed' && after.state === 'open')
-      this.#panic.wants(circuit.id, circuit.callee, now);
+      this.#panic.wants(circuit.id, now);
     return { before, after };
   }
 

@@ -5,13 +5,13 @@
  *
  * At most half of the registered instances are out at a time, counted with the one that is to go.
  */
-import type { ClusterRecord, Ejection, NamedGroup, Situation } from './model.js';
+import type { ClusterRecord, Ejection, Situation } from './model.js';
+import { faultOf } from './thresholds.js';
 
 const EJECT_MAX_MS = 60_000;
 const EJECTED_SHARE_MAX = 0.5;
 const EJECTIONS_MAX = 64;
 const TIMES_MAX = 1_000;
-const ROUNDING = 1e-9;
 
 /** As they are after so long; those that were back for as long as they were out are forgotten. */
 export function aged(
@@ -57,13 +57,9 @@ function failsAnew({ endpoint, leftMs }: Ejection, { spec, view }: Situation): b
   const backMs = -leftMs;
   return view.spans.some(
     ({ ms, endpoints }) =>
-      ms <= backMs && endpoints.some((group) => group.name === endpoint && isOver(group, spec)),
+      ms <= backMs &&
+      endpoints.some((group) => group.name === endpoint && faultOf(spec, group) !== undefined),
   );
-}
-
-function isOver({ calls, failed, slow }: NamedGroup, spec: Situation['spec']): boolean {
-  if (failed > 0 && failed + ROUNDING >= spec.failureRate * calls) return true;
-  return spec.slowCallMs !== undefined && slow > 0 && slow + ROUNDING >= spec.slowRate * calls;
 }
 
 function outMs(openForMs: number, times: number): number {

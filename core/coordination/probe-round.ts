@@ -7,8 +7,8 @@
  * answer is heard in the end. K is at most 255, by at most 16 agents.
  */
 import type { ClusterRecord, Demand, ProbePermit } from './model.js';
-import { isOver, type Measured } from './rates.js';
 import { AGENTS_MAX, isAgentName } from './record-text.js';
+import { atLeast } from './thresholds.js';
 import {
   demandOf,
   entered,
@@ -19,6 +19,7 @@ import {
   seconds,
   silenced,
 } from './transition.js';
+import type { Trial } from './trial.js';
 
 const PERMIT_MS = 5_000;
 const PERMITS_MAX = 255;
@@ -55,7 +56,7 @@ export function probed(record: ClusterRecord, occasion: Occasion): ClusterRecord
   const out = permits.filter(({ outcome }) => outcome === undefined).length;
   // As soon as failures make closing impossible, whatever those that are still out would say; at the end, of those that said anything.
   const of = out > 0 ? permits.length : ok + failed;
-  if (isOver(failed, of, spec.failureRate))
+  if (failed > 0 && atLeast(failed, spec.failureRate * of))
     return opened(record, occasion, `${failed} of ${of} probes failed`);
   if (out === 0 && ok > 0) return ramped(record, occasion, `${ok} of ${of} probes succeeded`);
   const changed = permits.some((each, i) => each !== record.permits[i]);
@@ -66,14 +67,10 @@ export function probed(record: ClusterRecord, occasion: Occasion): ClusterRecord
 }
 
 /** What the calls said in place of probes, of a circuit in shadow. */
-export function watched(
-  record: ClusterRecord,
-  occasion: Occasion,
-  measured: Measured,
-): ClusterRecord | undefined {
-  if (measured.fault !== '') return opened(record, occasion, measured.fault);
+export function watched(record: ClusterRecord, occasion: Occasion, found: Trial): ClusterRecord | undefined {
+  if (found.fault !== '') return opened(record, occasion, found.fault);
   if (occasion.ageMs < occasion.situation.spec.cluster.rampStepMs) return undefined;
-  return measured.calls > 0 ? ramped(record, occasion, `${measured.calls} calls, too few failed`) : undefined;
+  return found.calls > 0 ? ramped(record, occasion, `${found.calls} calls, too few failed`) : undefined;
 }
 
 function ramped(record: ClusterRecord, occasion: Occasion, reason: string): ClusterRecord {

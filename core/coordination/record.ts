@@ -10,7 +10,6 @@
 import { withEjected } from './ejection.js';
 import type { ClusterRecord } from './model.js';
 import { probed, probing, watched, watching } from './probe-round.js';
-import { measured } from './rates.js';
 import {
   blank,
   demandOf,
@@ -23,6 +22,7 @@ import {
   seconds,
   silenced,
 } from './transition.js';
+import { trial } from './trial.js';
 
 /** The record to write in place of this one (undefined: there is none, and the circuit is closed); undefined: nothing to write. */
 export function advance(record: ClusterRecord | undefined, occasion: Occasion): ClusterRecord | undefined {
@@ -86,7 +86,7 @@ function open(before: ClusterRecord, occasion: Occasion): ClusterRecord | undefi
 function halfOpen(before: ClusterRecord, occasion: Occasion): ClusterRecord | undefined {
   if (before.permits.length > 0) return probed(before, occasion);
   const { situation, zone, ageMs } = occasion;
-  const found = measured(situation.view.spans, zone, situation.spec, ageMs);
+  const found = trial(situation.view.spans, zone, situation.spec, ageMs);
   return silenced(before, occasion) ?? watched(before, occasion, found);
 }
 
@@ -94,7 +94,7 @@ function ramping(before: ClusterRecord, occasion: Occasion): ClusterRecord | und
   const { situation, zone, ageMs } = occasion;
   const { ramp, rampStepMs } = situation.spec.cluster;
   const share = percent(ramp[before.step] ?? 1);
-  const found = measured(situation.view.spans, zone, situation.spec, ageMs);
+  const found = trial(situation.view.spans, zone, situation.spec, ageMs);
   if (found.fault !== '') return opened(before, occasion, `${found.fault} at ${share} of the calls`);
   const closes = silenced(before, occasion);
   if (closes || ageMs < rampStepMs) return closes;

@@ -9,7 +9,7 @@ import { type Account, decodeAccount, encodeAccount } from './account.js';
 import type { RecordWrite } from './contract.js';
 import type { ClusterRecord, Heard, View } from './model.js';
 import { pool } from './pool.js';
-import { isOver } from './rates.js';
+import { faultOf } from './thresholds.js';
 import { CircuitWindow } from './window.js';
 
 const ACCOUNTS_MAX = 64;
@@ -136,8 +136,7 @@ export class WatchedCircuit {
       this.#ownHeardAt = now;
       this.#hearZone(heard.zone, now);
     }
-    const slow = spec.slowCallMs !== undefined && isOver(heard.slow, heard.calls, spec.slowRate);
-    if (!slow && !isOver(heard.failed, heard.calls, spec.failureRate)) return false;
+    if (faultOf(spec, heard) === undefined) return false;
     const before = this.#badAt.get(heard.agent);
     if (before === undefined && this.#badAt.size >= BAD_MAX) return false;
     this.#badAt.set(heard.agent, now);
