@@ -137,6 +137,8 @@ export interface Situation {
   readonly view: View;
   /** Instances of the callee that are registered, by address. */
   readonly endpoints: readonly string[];
+  /** Those of them that are out of discovery at present; absent: none are. With them, no more than half may be at fault. */
+  readonly ejected?: readonly string[];
   /** No circuit opens: panic, or the kill switch. Why, in words; empty: it may. */
   readonly frozen: string;
   /** For how long no agent has reported anything of this circuit. */
