@@ -1,7 +1,7 @@
 /**
  * `npm run sim`: runs scenarios and draws what happened. `npm run sim -- --check` runs each under all of its seeds and ends with 1,
- * naming every bound that falls short. Further words: names of scenarios; `--seeds 3`, `--seed 7`, `--quick` (without the long
- * ones), `--out <directory>` for the pictures (default: docs/simulation, only without `--check`).
+ * naming every bound that falls short. Further words: names of scenarios; `--seeds 3`, `--seed 7`, `--quick` (those of
+ * the suite alone), `--out <directory>` for the pictures (default: docs/simulation, only without `--check`).
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -55,7 +55,11 @@ function run(scenario: Scenario, { check, seed, seeds, out }: Options): string[]
   const count = seeds ?? (check ? scenario.seeds : 1);
   for (let i = 0; i < count; i++) {
     const start = performance.now();
-    const once = runOnce(scenario, seed + i, out !== undefined && !scenario.long);
+    const once = runOnce(
+      scenario,
+      seed + i,
+      out !== undefined && scenario.callers.every(({ count }) => count < 10_000),
+    );
     const seconds = (performance.now() - start) / 1_000;
     const events = once.outcome.events + (once.local?.events ?? 0);
     const pace = `${seconds.toFixed(1)} s, ${(events / 1e6).toFixed(1)} million events`;
@@ -89,8 +93,8 @@ function main(): void {
     console.error(`no scenario is called ${unknown.join(', ')}; there are: ${names}`);
     process.exit(2);
   }
-  const chosen = all.filter(({ name, long }) =>
-    positionals.length > 0 ? positionals.includes(name) : !(values.quick && long),
+  const chosen = all.filter(({ name, quick }) =>
+    positionals.length > 0 ? positionals.includes(name) : quick || !values.quick,
   );
   const faults = chosen.flatMap((scenario) =>
     run(scenario, {

@@ -29,7 +29,7 @@ const REPEATS_MAX = 10_000;
 class Draft {
   title = '';
   seeds = 1;
-  long = false;
+  quick = false;
   replicas = 2;
   runMs = 0;
   agentLatency: Latency = { min: 0.5, max: 3 };
@@ -84,8 +84,8 @@ const readers: { readonly [subject: string]: (draft: Draft, words: Words) => voi
   seeds: (draft, words) => {
     draft.seeds = words.whole('how many seeds', SEEDS_MAX);
   },
-  long: (draft) => {
-    draft.long = true;
+  quick: (draft) => {
+    draft.quick = true;
   },
   replicas: (draft, words) => {
     draft.replicas = words.whole('how many replicas', REPLICAS_MAX);

@@ -95,8 +95,8 @@ export interface Scenario {
   readonly callees: readonly CalleeSpec[];
   readonly replicas: number;
   readonly seeds: number;
-  /** It takes minutes, and is left out of quick runs. */
-  readonly long: boolean;
+  /** It takes a second or two, and is part of the suite. */
+  readonly quick: boolean;
   readonly agentLatency: Latency;
   readonly storeLatency: Latency;
   readonly loss: number;
