@@ -12,11 +12,13 @@ import { CircuitRoom } from './coordination/room.js';
 import { createEventHub } from './events.js';
 import { type GrpcOptions, startGrpc } from './grpc/server.js';
 import { openMirror } from './mirror.js';
+import { createOverrides } from './overrides.js';
 import { applyPolicies, readPolicyFiles } from './policy-files.js';
 import type { Brownout, Mirror } from './ports.js';
 import { Resources } from './resources.js';
 import type { App } from './rest/context.js';
 import { buildRest } from './rest/server.js';
+import { createRollouts } from './rollouts.js';
 import { type ControlPlaneOptions, readSettings, type Settings } from './settings.js';
 import { openStore } from './store/open.js';
 import type { Store } from './store/store.js';
@@ -71,14 +73,32 @@ async function start(settings: Settings, resources: Resources): Promise<ControlP
   const authenticator = createAuthenticator(settings.book);
   const brownout = createBrownout({ mirror, clock, logger });
   resources.opened('brownout', () => brownout.close());
-  const grpc = await startGrpc(grpcOptions(settings, { store, mirror, authenticator, telemetry, brownout }));
-  const circuits = new CircuitRoom({ mirror, store, replica, clock, random, logger });
+  const overrides = createOverrides({ mirror, clock, logger });
+  resources.opened('overrides', () => overrides.close());
+  const circuits = new CircuitRoom({
+    ...{ mirror, store, replica, clock, random, logger },
+    override: (circuit) => overrides.override(circuit),
+    frozen: () => overrides.frozen(),
+  });
   resources.opened('circuits', () => circuits.close());
+  overrides.onChange(() => circuits.wake());
+  const grpc = await startGrpc(grpcOptions(settings, { store, mirror, authenticator, telemetry, brownout }));
   resources.opened('streams', () => grpc.close());
   const { roster } = grpc;
   brownout.observe(roster);
+  const rollouts = createRollouts({ mirror, clock, random, logger });
+  resources.opened('rollouts', () => rollouts.close());
+  rollouts.observe(roster);
   const wallNow = () => clock.wallNow();
-  const events = createEventHub({ mirror, roster, brownout, wallNow, source: random.hex(4), logger });
+  const events = createEventHub({
+    mirror,
+    roster,
+    brownout,
+    rollouts,
+    wallNow,
+    source: random.hex(4),
+    logger,
+  });
   resources.opened('events', () => events.close());
   telemetry.observe({ mirror, roster, brownout, eventStreams: () => events.readers });
 
@@ -87,7 +107,7 @@ async function start(settings: Settings, resources: Resources): Promise<ControlP
     if (stopping) return 'this replica is stopping';
     return mirror.dataset === '' ? mirror.health.reason : '';
   };
-  const rooms = { mirror, roster, brownout, circuits, events, telemetry, authenticator };
+  const rooms = { mirror, roster, brownout, circuits, overrides, events, telemetry, authenticator };
   const onLoopback = isLoopback(settings.rest.host);
   const rest = await buildRest(
     { mesh, replica, ...rooms, clock, random, logger, unreadyReason, onLoopback },

@@ -22,7 +22,8 @@ import { etagOf, expectedOf } from './etags.js';
 import { answer } from './negotiate.js';
 import { jsonSchemaOf, operation } from './operation.js';
 import { readQuery, summaryOf } from './parameters.js';
-import { commitOperations, writeAnswer, writeHeaders, writeQuery } from './writes.js';
+import { type Base, writeSetting } from './settings.js';
+import { writeAnswer, writeHeaders, writeQuery } from './writes.js';
 
 const level = z.int().min(0).max(levelMax);
 
@@ -69,9 +70,6 @@ export const brownoutPreview = z.object({
 });
 
 const noQuery = z.strictObject({});
-
-/** Times that somebody else's write may come between. */
-const TRIES = 5;
 
 export function brownoutRoutes(app: App, context: RestContext): void {
   app.get(
@@ -147,12 +145,6 @@ interface Written {
   readonly rules?: readonly { level: number; when: Record<string, unknown> }[];
 }
 
-/** What it has been merged from, and what it must be written over. */
-interface Base {
-  readonly document: string | undefined;
-  readonly revision: number | undefined;
-}
-
 function presentBase({ mirror }: RestContext): Base {
   return { document: mirror.brownout?.setting.document, revision: mirror.brownout?.revision };
 }
@@ -171,46 +163,21 @@ function mergedOver(
   throw new MeshError('invalid_policy', summaryOf(result.issues), { issues: result.issues });
 }
 
-/**
- * Merges with what is there and writes over exactly that; where somebody was quicker, again with theirs, unless the client named the
- * revision it means. A repeat under the same key is known by what it asked for, not by the document, which has the time in it.
- */
 async function write(
   context: RestContext,
   request: FastifyRequest,
   fields: BrownoutFields,
 ): Promise<WriteResult> {
   const { 'if-match': match, 'if-none-match': noneMatch } = request.headers;
-  const intent = JSON.stringify([canonical(fields), match ?? '', noneMatch ?? '']);
-  let base = presentBase(context);
-  const wanted = expectedOf(request.headers, 'brownout', base.revision);
-  for (let tries = 1; ; tries++) {
-    const document = mergedOver(base, context, request, fields);
-    const expected = wanted === 'any' ? (base.revision ?? null) : wanted;
-    const put = { kind: 'put', name: brownoutName, document, expected, intent } as const;
-    try {
-      return await commitOperations(context, request, 'brownout', [put]);
-    } catch (error) {
-      if (!(error instanceof MeshError) || error.code !== 'revision_conflict') throw error;
-      if (wanted !== 'any' || tries >= TRIES) throw conflict(error);
-      const [newest] = await context.mirror.history(brownoutName, { limit: 1 });
-      base = {
-        document: newest?.document ?? undefined,
-        revision: newest?.document ? newest.revision : undefined,
-      };
-    }
-  }
-}
-
-/** In words that don't show under which name it is kept. */
-function conflict(error: MeshError): MeshError {
-  const text = error.issues?.[0]?.message ?? 'another revision is there';
-  return new MeshError('revision_conflict', text, {
-    target: 'brownout',
-    revision: error.revision,
-    issues: error.issues?.map(({ message }) => ({ path: '', message })),
-    cause: error,
+  const base = presentBase(context);
+  const result = await writeSetting(context, request, {
+    ...{ name: brownoutName, what: 'brownout', action: 'brownout', base },
+    wanted: expectedOf(request.headers, 'brownout', base.revision),
+    intent: JSON.stringify([canonical(fields), match ?? '', noneMatch ?? '']),
+    merge: (onto) => mergedOver(onto, context, request, fields),
   });
+  if (result) return result;
+  throw new MeshError('internal', 'a brownout setting came to no document');
 }
 
 function preview(

@@ -1,22 +1,29 @@
 /**
- * GET /v1/circuits: the circuits of the mesh as its agents report them. Each agent has a circuit of its own for the same id; they
- * are grouped, and the group's state is the worst of them. Closed circuits are told only of agents connected to this replica.
+ * GET /v1/circuits: the circuits of the mesh. Each agent has a circuit of its own for the same id; they are grouped, and beside them
+ * stands what the mesh has decided together, if its policy says so, and what an operator has said. The group's state is the worst of
+ * all of these. Closed circuits of agents are told only of those connected to this replica.
  */
 import { z } from 'zod';
+import type { ClusterView, Override } from '../../core/coordination/contract.js';
 import { MeshError } from '../../core/errors.js';
 import type { CircuitRow } from '../ports.js';
+import { clusterAnswer, overrideShown, showCluster, showOverride } from './cluster-circuits.js';
 import type { App, RestContext } from './context.js';
 import { answer } from './negotiate.js';
 import { operation } from './operation.js';
 import { readPath, readQuery, textParameter } from './parameters.js';
 
 export const circuitAnswer = z.object({
-  id: z.string().describe('<callee>|<policy>, or <callee>|<policy>|<method>'),
+  id: z
+    .string()
+    .describe(
+      '<callee>|<policy>, or <callee>|<policy>|<method>; @<zone> behind it: for the agents of that zone',
+    ),
   callee: z.string(),
   method: z.string().describe('empty: all methods together'),
   policy: z.string(),
-  revision: z.int().describe('of the policy, the newest that an agent runs under'),
-  state: z.string().describe('the worst of its agents'),
+  revision: z.int().describe('of the policy, the newest that an agent runs under; 0: none does'),
+  state: z.string().describe('the worst of its agents, of the mesh and of the override'),
   agents: z.array(
     z.object({
       agent: z.string(),
@@ -28,10 +35,12 @@ export const circuitAnswer = z.object({
       ageMs: z.int().describe('since the agent said so'),
     }),
   ),
+  cluster: clusterAnswer.nullable().describe('what the mesh has decided together; null: nothing'),
+  override: overrideShown.nullable().describe('what an operator has said; null: nothing'),
 });
 
 export const circuitsAnswer = z.object({ circuits: z.array(circuitAnswer) });
-type Circuit = z.infer<typeof circuitAnswer>;
+export type Circuit = z.infer<typeof circuitAnswer>;
 
 const noQuery = z.strictObject({});
 const path = z.strictObject({
@@ -39,7 +48,7 @@ const path = z.strictObject({
 });
 const shownPath = z.strictObject({ id: textParameter('a circuit as callee|policy', 1024) });
 
-export function circuitRoutes(app: App, { roster }: RestContext): void {
+export function circuitRoutes(app: App, context: RestContext): void {
   app.get(
     '/v1/circuits',
     operation({
@@ -51,7 +60,7 @@ export function circuitRoutes(app: App, { roster }: RestContext): void {
     }),
     async (request, reply) => {
       readQuery(noQuery, request);
-      return answer(request, reply, { circuits: groupCircuits(await roster.circuits()) });
+      return answer(request, reply, { circuits: await presentCircuits(context) });
     },
   );
 
@@ -69,7 +78,7 @@ export function circuitRoutes(app: App, { roster }: RestContext): void {
     async (request, reply) => {
       readQuery(noQuery, request);
       const { '*': id } = readPath(path, request);
-      const [circuit] = groupCircuits((await roster.circuits()).filter((row) => row.id === id));
+      const circuit = (await presentCircuits(context)).find((one) => one.id === id);
       if (!circuit)
         throw new MeshError('not_found', `no agent reports a circuit ${id}; an id reads <callee>|<policy>`);
       return answer(request, reply, circuit);
@@ -86,41 +95,78 @@ function rank(state: string): number {
   return index < 0 ? severity.length : index;
 }
 
-/** Reports grouped by circuit, the worst circuits first, then by id; inside a circuit the same for its agents. */
-export function groupCircuits(rows: readonly CircuitRow[]): Circuit[] {
-  const groups = new Map<string, CircuitRow[]>();
-  for (const row of rows) {
-    const group = groups.get(row.id);
-    if (group) group.push(row);
-    else groups.set(row.id, [row]);
-  }
-  return [...groups.values()].flatMap(toCircuit).sort((a, b) => byState(a, b) || compare(a.id, b.id));
+/** All of them as they are now. */
+export async function presentCircuits({
+  roster,
+  circuits,
+  overrides,
+  clock,
+}: Pick<RestContext, 'roster' | 'circuits' | 'overrides' | 'clock'>): Promise<Circuit[]> {
+  const rows = await roster.circuits();
+  return groupCircuits(rows, { views: circuits.views(), overrides: overrides.all(), now: clock.now() });
 }
 
-function toCircuit(rows: CircuitRow[]): Circuit[] {
+interface OfMesh {
+  readonly views: readonly ClusterView[];
+  readonly overrides: ReadonlyMap<string, Override>;
+  /** Monotonic. */
+  readonly now: number;
+}
+
+interface Parts {
+  readonly rows: CircuitRow[];
+  readonly view: ClusterView | undefined;
+  readonly override: Override | undefined;
+}
+
+/** Everything that is said of a circuit together, the worst circuits first, then by id; inside a circuit the same for its agents. */
+export function groupCircuits(rows: readonly CircuitRow[], { views, overrides, now }: OfMesh): Circuit[] {
+  const groups = new Map<string, Parts>();
+  for (const view of views)
+    groups.set(view.record.id, { rows: [], view, override: overrides.get(view.record.id) });
+  for (const [id, override] of overrides)
+    if (!groups.has(id)) groups.set(id, { rows: [], view: undefined, override });
+  for (const row of rows) {
+    const group = groups.get(row.id);
+    if (group) group.rows.push(row);
+    else groups.set(row.id, { rows: [row], view: undefined, override: undefined });
+  }
+  return [...groups]
+    .map(([id, parts]) => toCircuit(id, parts, now))
+    .sort((a, b) => byState(a, b) || compare(a.id, b.id));
+}
+
+function toCircuit(id: string, { rows, view, override }: Parts, now: number): Circuit {
   rows.sort((a, b) => byState(a, b) || compare(a.agent, b.agent));
-  const [worst] = rows;
-  if (!worst) return [];
-  const { id, callee, method, policy, state } = worst;
-  return [
-    {
-      id,
-      callee,
-      method,
-      policy,
-      revision: Math.max(...rows.map((row) => row.revision)),
-      state,
-      agents: rows.map(({ agent, state, revision, epoch, retryAfterMs, reason, ageMs }) => ({
-        agent,
-        state,
-        revision,
-        epoch,
-        retryAfterMs: Math.round(retryAfterMs),
-        reason,
-        ageMs: Math.round(ageMs),
-      })),
-    },
+  const [first] = rows;
+  const { callee, policy, method } = first ?? namesOf(id);
+  const said = [
+    ...(override ? [`forced-${override.state}`] : view && !view.shadow ? [view.record.state] : []),
+    ...(first ? [first.state] : []),
   ];
+  const [state = view ? 'shadow' : 'closed'] = said.sort((a, b) => rank(a) - rank(b));
+  return {
+    ...{ id, callee, method, policy },
+    revision: Math.max(0, view?.record.policy.revision ?? 0, ...rows.map((row) => row.revision)),
+    state,
+    agents: rows.map(({ agent, state, revision, epoch, retryAfterMs, reason, ageMs }) => ({
+      agent,
+      state,
+      revision,
+      epoch,
+      retryAfterMs: Math.round(retryAfterMs),
+      reason,
+      ageMs: Math.round(ageMs),
+    })),
+    cluster: view ? showCluster(view) : null,
+    override: showOverride(override, now),
+  };
+}
+
+/** Of an id: callee, policy, and the method or an empty text. None of them has `|` or `@` in it. */
+export function namesOf(id: string): { callee: string; policy: string; method: string } {
+  const [callee = '', policy = '', method = ''] = id.replace(/@.*$/s, '').split('|');
+  return { callee, policy, method };
 }
 
 function byState(a: { state: string }, b: { state: string }): number {

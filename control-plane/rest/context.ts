@@ -9,7 +9,7 @@ import type { Authenticator } from '../auth/authenticate.js';
 import type { Role } from '../auth/tokens.js';
 import type { Form } from '../documents.js';
 import type { EventHub } from '../events.js';
-import type { Brownout, Circuits, Mirror, Roster } from '../ports.js';
+import type { Brownout, Circuits, Mirror, Overrides, Roster } from '../ports.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Telemetry } from '../telemetry/metrics.js';
 
@@ -20,6 +20,7 @@ export interface RestContext {
   readonly roster: Roster;
   readonly brownout: Brownout;
   readonly circuits: Circuits;
+  readonly overrides: Overrides;
   readonly events: EventHub;
   readonly telemetry: Telemetry;
   readonly authenticator: Authenticator;
@@ -40,6 +41,8 @@ declare module 'fastify' {
     access?: Role | 'open';
     /** Forms of the answer, the usual one first; empty: the route sees to `Accept` itself. Absent: JSON and YAML. */
     forms?: readonly Form[];
+    /** Its path in the description, where the router needs another. */
+    shownAs?: string;
     /** Whether it answers from what the store holds. */
     needsStore?: boolean;
   }

@@ -36,7 +36,10 @@ export async function collectOperations(app: App, version: string): Promise<void
     },
     refResolver: { buildLocalReference: ({ $id }, _base, _fragment, i) => String($id ?? `schema-${i}`) },
     // A wildcard is how an id may contain slashes; readers see a parameter.
-    transform: ({ schema, url }) => ({ schema, url: url.replace(/\/\*$/, '/{id}') }),
+    transform: ({ schema, url, route }) => ({
+      schema,
+      url: route.config?.shownAs ?? url.replace(/\/\*$/, '/{id}'),
+    }),
   });
 }
 

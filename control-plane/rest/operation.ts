@@ -15,6 +15,8 @@ export interface Operation {
   readonly storeless?: boolean;
   readonly tag: 'policies' | 'mesh' | 'events' | 'operation';
   readonly summary: string;
+  /** Its path in the description, where the router needs another. */
+  readonly shownAs?: string;
   readonly path?: z.ZodObject;
   readonly query?: z.ZodObject;
   readonly headers?: z.ZodObject;
@@ -84,6 +86,7 @@ export function operation(about: Operation): { config: FastifyContextConfig; sch
       access,
       needsStore: (tag === 'policies' || tag === 'mesh') && about.storeless !== true,
       ...(about.forms === undefined ? {} : { forms: about.forms }),
+      ...(about.shownAs === undefined ? {} : { shownAs: about.shownAs }),
     },
     schema: {
       tags: [tag],

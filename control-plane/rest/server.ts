@@ -22,6 +22,7 @@ import { noteMethods } from './methods.js';
 import { formOf } from './negotiate.js';
 import { collectOperations, openapiRoutes, packageVersion } from './openapi.js';
 import { refuseForeignOrigin } from './origins.js';
+import { overrideRoutes } from './overrides.js';
 import { policyRoutes } from './policies.js';
 import { normalise, problemHeaders, problemOf, problemType, reasonPhrase } from './problem.js';
 import { serviceRoutes } from './services.js';
@@ -53,6 +54,7 @@ export async function buildRest(context: RestContext, tls?: TlsMaterial): Promis
     serviceRoutes,
     agentRoutes,
     circuitRoutes,
+    overrideRoutes,
     brownoutRoutes,
     explainRoutes,
     eventRoutes,

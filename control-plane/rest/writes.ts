@@ -100,6 +100,8 @@ export async function commitOperations(
   request: FastifyRequest,
   action: string,
   operations: readonly Operation[],
+  /** Under which name it is counted, one of few. */
+  counted = action,
 ): Promise<WriteResult> {
   try {
     const result = await mirror.write({
@@ -108,12 +110,12 @@ export async function commitOperations(
       action,
       operations,
     });
-    telemetry.write(action, result.outcomes.some(({ changed }) => changed) ? 'changed' : 'unchanged');
+    telemetry.write(counted, result.outcomes.some(({ changed }) => changed) ? 'changed' : 'unchanged');
     return result;
   } catch (thrown) {
     const error = toMeshError(thrown);
     const result = { revision_conflict: 'conflict', store_unavailable: 'unavailable' } as const;
-    telemetry.write(action, result[error.code as keyof typeof result] ?? 'failed');
+    telemetry.write(counted, result[error.code as keyof typeof result] ?? 'failed');
     const [change] = operations;
     const key = request.headers['idempotency-key'];
     if (error instanceof RequestIdReused) throw reusedKey(String(key), error);

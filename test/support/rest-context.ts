@@ -7,6 +7,7 @@ import { createBrownout } from '../../control-plane/brownout.js';
 import { CircuitRoom } from '../../control-plane/coordination/room.js';
 import { createEventHub } from '../../control-plane/events.js';
 import { openMirror } from '../../control-plane/mirror.js';
+import { createOverrides } from '../../control-plane/overrides.js';
 import type { Mirror } from '../../control-plane/ports.js';
 import type { RestContext } from '../../control-plane/rest/context.js';
 import { openStore } from '../../control-plane/store/open.js';
@@ -14,12 +15,15 @@ import type { Store } from '../../control-plane/store/store.js';
 import { type Logger, silentLogger } from '../../control-plane/telemetry/logger.js';
 import { createTelemetry } from '../../control-plane/telemetry/metrics.js';
 import { type Clock, systemClock } from '../../core/clock.js';
+import type { ClusterView } from '../../core/coordination/contract.js';
 import { systemRandom } from '../../core/random.js';
 import { FakeRoster } from './fake-roster.js';
 
 export interface TestContext extends RestContext {
   readonly roster: FakeRoster;
   readonly store: Store;
+  /** What is said of circuits of the mesh, instead of the room. */
+  views: readonly ClusterView[] | undefined;
   close(): Promise<void>;
 }
 
@@ -38,19 +42,30 @@ export async function restContext(
   const roster = new FakeRoster();
   const brownout = createBrownout({ mirror, clock, logger });
   brownout.observe(roster);
-  const circuits = new CircuitRoom({ mirror, store, replica: 'r1', clock, random: systemRandom, logger });
+  const overrides = createOverrides({ mirror, clock, logger });
+  const room = new CircuitRoom({ mirror, store, replica: 'r1', clock, random: systemRandom, logger });
   const wallNow = () => clock.wallNow();
   const events = createEventHub({ mirror, roster, brownout, wallNow, source: 'r1', logger });
   const telemetry = createTelemetry({ mesh: 'm', replica: 'r1' });
   telemetry.observe({ mirror, roster, brownout, eventStreams: () => events.readers });
-  return {
+  const context: TestContext = {
     mesh: 'm',
     replica: 'r1',
     mirror,
     store,
     roster,
     brownout,
-    circuits,
+    circuits: {
+      views: () => context.views ?? room.views(),
+      get frozen() {
+        return room.frozen;
+      },
+      ejected: (callee) => room.ejected(callee),
+      onTransition: (listener) => room.onTransition(listener),
+      wake: () => room.wake(),
+    },
+    overrides,
+    views: undefined,
     events,
     telemetry,
     authenticator: createAuthenticator(undefined),
@@ -62,9 +77,11 @@ export async function restContext(
     async close() {
       events.close();
       brownout.close();
-      await circuits.close();
+      await room.close();
+      overrides.close();
       await real.close();
       await store.close();
     },
   };
+  return context;
 }
