@@ -11,6 +11,7 @@ import { type ControlPlane, startControlPlane } from '../../control-plane/index.
 import { silentLogger } from '../../control-plane/telemetry/logger.js';
 import { connect, type Mesh } from '../../sdk/index.js';
 import { type Ran, runCli } from '../support/cli.js';
+import { olderAgents } from '../support/older-agents.js';
 import { until } from '../support/until.js';
 
 const inventory = `policy: inventory-default
@@ -137,9 +138,12 @@ describe('the command line with a control plane', () => {
 
     it('warns, as apply does, of what no agent of this release enforces', async () => {
       const path = file('a.yaml', `${inventory}rollout: { percent: 50 }\n`);
-      for (const ran of [await runCli(['validate', '-f', path]), await cli('apply', '-f', path)]) {
-        expect(ran.code, ran.stderr).to.equal(0);
-        expect(ran.stderr).to.match(/^warning: .*a\.yaml: inventory-default needs rollout, .*\n$/);
+      const restore = olderAgents('rollout');
+      const ran = [await runCli(['validate', '-f', path]), await cli('apply', '-f', path)];
+      restore();
+      for (const { code, stderr } of ran) {
+        expect(code, stderr).to.equal(0);
+        expect(stderr).to.match(/^warning: .*a\.yaml: inventory-default needs rollout, .*\n$/);
       }
     });
   });
@@ -284,8 +288,7 @@ describe('the command line with a control plane', () => {
   });
 
   describe('with a service connected', () => {
-    beforeEach(async () => {
-      await cli('apply', '-f', file('a.yaml', inventory));
+    const joined = async () => {
       mesh = await connect({
         service: 'checkout',
         instance: 'a1',
@@ -296,6 +299,11 @@ describe('the command line with a control plane', () => {
         logger: { debug() {}, info() {}, warn() {}, error() {} },
       });
       await mesh.register({ port: 50051 });
+    };
+
+    beforeEach(async () => {
+      await cli('apply', '-f', file('a.yaml', inventory));
+      await joined();
     });
 
     it('shows services, agents and instances', async () => {
@@ -315,7 +323,10 @@ describe('the command line with a control plane', () => {
     });
 
     it('exits with 1 when an agent refuses a policy, and says which section', async () => {
-      await cli('apply', '-f', file('a.yaml', `${inventory}rollout: { percent: 50 }\n`));
+      await mesh?.close();
+      const restore = olderAgents('shadow');
+      await joined().finally(restore);
+      await cli('apply', '-f', file('a.yaml', `${inventory}mode: shadow\n`));
       const one = await until(
         async () => {
           const ran = await cli('status', 'inventory-default', '--wait', '10000');
@@ -323,7 +334,7 @@ describe('the command line with a control plane', () => {
         },
         { what: 'the refusal' },
       );
-      expect(one.stdout).to.match(/1 refused\n\nREFUSED BY +WHY\ncheckout\/a1 +.*rollout/);
+      expect(one.stdout).to.match(/1 refused\n\nREFUSED BY +WHY\ncheckout\/a1 +.*shadow/);
       const all = await cli('status');
       expect(all.code).to.equal(1);
       expect(all.stdout).to.match(/inventory-default@2 +checkout\/a1/);

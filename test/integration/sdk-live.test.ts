@@ -137,9 +137,9 @@ describe('a mesh with its control plane', () => {
 
   it('refuses a policy it can not enforce, keeps the last good one, and shows why everywhere', async () => {
     const good = await put(circuit());
-    const restore = olderAgents('rollout');
+    const restore = olderAgents('retry');
     const mesh = await join('checkout', { callees: ['inventory'] }).finally(restore);
-    const bad = await put({ ...circuit(), rollout: { percent: 50 } });
+    const bad = await put({ ...circuit(), spec: { ...circuit().spec, retry: { attempts: 2 } } });
     await until(() => mesh.status().refused.length > 0, { what: 'the refusal' });
     expect(mesh.status().refused[0]).to.include({ policy: 'inventory-default', revision: bad });
     expect(mesh.circuit('inventory').revision).to.equal(good);
@@ -151,7 +151,7 @@ describe('a mesh with its control plane', () => {
       { what: 'the refusal over REST' },
     );
     expect(status.agents.refused[0].agent).to.equal(`checkout/${mesh.instance}`);
-    expect(status.agents.refused[0].reason).to.match(/rollout/);
+    expect(status.agents.refused[0].reason).to.match(/retry/);
     const better = await put(circuit({ minimumCalls: 3 }));
     await until(() => mesh.circuit('inventory').revision === better, { what: 'the good one' });
     expect(mesh.status().refused).to.deep.equal([]);
