@@ -3,6 +3,8 @@ import { expect } from 'chai';
 import { policy, type Running, startRest } from '../support/rest.js';
 
 const routes = [
+  'delete /v1/circuits/{id}/override',
+  'delete /v1/freeze',
   'delete /v1/policies/{name}',
   'get /healthz',
   'get /metrics',
@@ -17,6 +19,7 @@ const routes = [
   'get /v1/events',
   'get /v1/explain',
   'get /v1/export',
+  'get /v1/freeze',
   'get /v1/policies',
   'get /v1/policies/{name}',
   'get /v1/policies/{name}/revisions',
@@ -28,6 +31,8 @@ const routes = [
   'post /v1/policies/{name}/rollback',
   'post /v1/validate',
   'put /v1/brownout',
+  'put /v1/circuits/{id}/override',
+  'put /v1/freeze',
   'put /v1/policies/{name}',
 ];
 
