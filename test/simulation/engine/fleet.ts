@@ -12,7 +12,7 @@ import type { Meter } from './meter.js';
 import type { Callers } from './scenario.js';
 
 /** Kinds of events of the loop. */
-export const CALL = 1;
+const CALL = 1;
 const END = 2;
 
 const SECOND_MS = 1_000;

@@ -12,13 +12,30 @@ export interface Pending {
   cancel(): void;
 }
 
+/** A function that is due once; called off, it does nothing. */
+class Due implements Pending {
+  #fn: (() => void) | undefined;
+
+  constructor(fn: () => void) {
+    this.#fn = fn;
+  }
+
+  cancel(): void {
+    this.#fn = undefined;
+  }
+
+  run(): void {
+    this.#fn?.();
+  }
+}
+
 export class Loop {
   now = 0;
   /** Events that have happened. */
   events = 0;
   readonly random: Random;
   readonly #queue = new EventQueue();
-  #functions: ((() => void) | undefined)[] = [];
+  readonly #due: (Due | undefined)[] = [];
   readonly #free: number[] = [];
 
   constructor(seed: number) {
@@ -31,15 +48,11 @@ export class Loop {
   }
 
   after(delayMs: number, fn: () => void): Pending {
-    const slot = this.#free.pop() ?? this.#functions.length;
-    let run: (() => void) | undefined = fn;
-    this.#functions[slot] = () => run?.();
+    const slot = this.#free.pop() ?? this.#due.length;
+    const due = new Due(fn);
+    this.#due[slot] = due;
     this.#queue.push(this.now + Math.max(0, delayMs), FUNCTION, slot, 0, 0);
-    return {
-      cancel: () => {
-        run = undefined;
-      },
-    };
+    return due;
   }
 
   /** First after `firstMs`. */
@@ -67,10 +80,10 @@ export class Loop {
   }
 
   #call(slot: number): void {
-    const fn = this.#functions[slot];
-    this.#functions[slot] = undefined;
+    const due = this.#due[slot];
+    this.#due[slot] = undefined;
     this.#free.push(slot);
-    fn?.();
+    due?.run();
   }
 
   /** Around a mean, as calls of a crowd come: exponential. */

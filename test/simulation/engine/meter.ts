@@ -105,11 +105,12 @@ export class Meter {
     const moved = known.state !== state || known.epoch !== epoch;
     if (!moved && known.ejected === ejected) return;
     if (known.epoch !== epoch) this.#ended.set(epochKey(circuit, known.epoch), this.loop.now);
-    if (known.state !== state) this.#transitions++;
+    const changed = known.state !== state;
+    if (changed) this.#transitions++;
     if (state === 'open' && known.state !== 'open') this.#openings++;
     Object.assign(known, { state, epoch, ejected });
     this.#moments.push({ atMs: this.loop.now, circuit, state, epoch, ejected, reason });
-    if ([...this.#circuits.values()].every((each) => each.state === 'closed')) this.#closedAt = this.loop.now;
+    if (changed && this.#allClosed) this.#closedAt = this.loop.now;
   }
 
   /** The store has lost all records. */
@@ -137,7 +138,6 @@ export class Meter {
   }
 
   outcome(operations: number): Outcome {
-    const closed = [...this.#circuits.values()].every(({ state }) => state === 'closed');
     const metrics: Metrics = {
       wasted: this.wasted,
       failed: this.failed,
@@ -150,7 +150,7 @@ export class Meter {
       openings: this.#openings,
       transitions: this.#transitions,
       'all-open': this.#allOpenMs,
-      healed: closed ? Math.max(0, this.#closedAt - this.#wellAt) : Number.POSITIVE_INFINITY,
+      healed: this.#allClosed ? Math.max(0, this.#closedAt - this.#wellAt) : Number.POSITIVE_INFINITY,
       stale: this.#stale,
       ejections: this.#ejections,
       reconnects: this.reconnects,
@@ -158,6 +158,10 @@ export class Meter {
       'lost-races': this.lostRaces,
     };
     return { metrics, moments: this.#moments, samples: this.#samples, events: this.loop.events };
+  }
+
+  get #allClosed(): boolean {
+    return [...this.#circuits.values()].every(({ state }) => state === 'closed');
   }
 
   #countStray(callee: number): void {

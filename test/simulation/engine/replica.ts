@@ -123,24 +123,25 @@ export class Replica {
     });
   }
 
-  report({ rows, probes, agent }: AgentReport): void {
-    this.#now(() => {
-      const { loop, idOf } = this.mesh;
-      const coordinator = this.#coordinator as CoordinatorPart;
-      const name = this.listeners.get(agent)?.agent;
-      if (name === undefined) return;
-      let urgent = probes.length > 0;
-      for (const { callee, heard } of rows)
-        if (coordinator.heard(idOf(callee), heard, loop.now)) urgent = true;
-      for (const { callee, permit, ok } of probes)
-        coordinator.probed(idOf(callee), name, permit, ok, loop.now);
-      if (urgent) this.#flushSoon();
-    });
+  report(report: AgentReport): void {
+    if (this.stopped) this.#now(() => this.#hear(report));
+    else if (this.running) this.#hear(report);
   }
 
   /** Another replica has changed a record. */
   hinted(): void {
     this.#now(() => this.#flushSoon());
+  }
+
+  #hear({ rows, probes, agent }: AgentReport): void {
+    const { loop, idOf } = this.mesh;
+    const coordinator = this.#coordinator as CoordinatorPart;
+    const name = this.listeners.get(agent)?.agent;
+    if (name === undefined) return;
+    let urgent = probes.length > 0;
+    for (const { callee, heard } of rows) if (coordinator.heard(idOf(callee), heard, loop.now)) urgent = true;
+    for (const { callee, permit, ok } of probes) coordinator.probed(idOf(callee), name, permit, ok, loop.now);
+    if (urgent) this.#flushSoon();
   }
 
   /** Runs it if this process runs, or once it does again; not if it has ended. */
@@ -162,8 +163,9 @@ export class Replica {
 
   #flushSoon(): void {
     const { loop } = this.mesh;
+    if (this.#urgent) return;
     const waitMs = Math.max(0, this.#urgentAt + URGENT_MS - loop.now);
-    this.#urgent ??= loop.after(waitMs, () =>
+    this.#urgent = loop.after(waitMs, () =>
       this.#now(() => {
         this.#urgent = undefined;
         this.#urgentAt = loop.now;

@@ -13,7 +13,7 @@ import type { Outcome } from './outcome.js';
 import { type Mesh, Replica } from './replica.js';
 import type { Happening, Scenario } from './scenario.js';
 import { Store } from './store.js';
-import { Streams } from './streams.js';
+import { STREAMS, Streams } from './streams.js';
 
 export interface SimulateOptions {
   readonly seed: number;
@@ -79,8 +79,8 @@ class Simulation {
         loop.after(happening.atMs, () => this.#happen(happening));
     loop.every(runMs / SAMPLES, 0, () => this.#meter.sample());
     loop.run(runMs, (kind, a, b, c) => {
-      this.#fleet.handle(kind, a, b, c);
-      this.#streams.handle(kind, a, b);
+      if (kind < STREAMS) this.#fleet.handle(kind, a, b, c);
+      else this.#streams.handle(kind, a, b);
     });
     return this.#meter.outcome(this.#store.operations);
   }

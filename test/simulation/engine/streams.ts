@@ -14,10 +14,12 @@ import type { Meter } from './meter.js';
 import type { Network } from './network.js';
 import type { Replica } from './replica.js';
 
-/** Kinds of events of the loop. */
-const REPORT = 8;
+/** Kinds of events of the loop from here on are of streams. */
+export const STREAMS = 8;
+const REPORT = STREAMS;
 const URGENT = 9;
 const ARRIVED = 10;
+const TOLD = 11;
 
 const REPORT_MS = 1_000;
 const URGENT_MS = 100;
@@ -25,6 +27,16 @@ const SILENCE_MS = 15_000;
 const CONNECT_MS = 5_000;
 
 const NOBODY = -1;
+
+/** What a replica says to an agent. */
+interface Word {
+  readonly agent: number;
+  readonly stream: number;
+  readonly replica: number;
+  readonly dataset: string;
+  readonly directives: readonly ClusterDirective[];
+  readonly ejected: readonly ReadonlySet<string>[];
+}
 
 export class Streams {
   /** By agent: its replica, or NOBODY. */
@@ -43,6 +55,9 @@ export class Streams {
   /** Reports on their way. */
   readonly #travelling: (AgentReport | undefined)[] = [];
   readonly #free: number[] = [];
+  /** What replicas say, on its way. */
+  readonly #words: (Word | undefined)[] = [];
+  readonly #freeWords: number[] = [];
   /** By replica: what a cut holds back, both ways. */
   readonly #held = new Map<number, (() => void)[]>();
 
@@ -95,6 +110,8 @@ export class Streams {
       this.#report(a, true);
     } else if (kind === ARRIVED) {
       this.#arrived(a);
+    } else if (kind === TOLD) {
+      this.#told(a);
     }
   }
 
@@ -189,10 +206,10 @@ export class Streams {
       agent: name,
       service: fleet.groups[agent]?.service as string,
       zone: fleet.zones[agent] as string,
-      told: (dataset, directives, ejected) => this.#down(agent, stream, chosen, dataset, directives, ejected),
+      told: (dataset, directives, ejected) =>
+        this.#down({ agent, stream, replica: chosen, dataset, directives, ejected }),
     });
     loop.post(loop.random.next() * REPORT_MS, REPORT, agent, stream);
-    if (this.#begun[agent] === 0) this.#inOrder(agent, stream, chosen, () => this.#begin(agent));
   }
 
   #end(agent: number, stream: number): void {
@@ -246,31 +263,34 @@ export class Streams {
     else this.replicas[chosen]?.report(report);
   }
 
-  #down(
-    agent: number,
-    stream: number,
-    chosen: number,
-    dataset: string,
-    directives: readonly ClusterDirective[],
-    ejected: readonly ReadonlySet<string>[],
-  ): void {
-    this.#inOrder(agent, stream, chosen, () => {
-      for (const directive of directives) this.#take(agent, dataset, directive);
-      this.#eject(agent, ejected);
-    });
-  }
-
-  /** From a replica to an agent, if the stream is still there. */
-  #inOrder(agent: number, stream: number, chosen: number, fn: () => void): void {
+  /** From a replica to an agent, in order, if the stream is still there. */
+  #down(word: Word): void {
     const { loop, network } = this;
-    const arrive = () => {
-      if (this.#stream[agent] !== stream || this.#replica[agent] === NOBODY) return;
-      if (network.cutFromAgents.has(chosen)) this.#hold(chosen, arrive);
-      else fn();
-    };
+    const { agent } = word;
     const arrival = Math.max(this.#downAt[agent] as number, loop.now + network.agentDelay());
     this.#downAt[agent] = arrival;
-    loop.after(arrival - loop.now, arrive);
+    const slot = this.#freeWords.pop() ?? this.#words.length;
+    this.#words[slot] = word;
+    loop.post(arrival - loop.now, TOLD, slot);
+  }
+
+  #told(slot: number): void {
+    const word = this.#words[slot] as Word;
+    this.#words[slot] = undefined;
+    this.#freeWords.push(slot);
+    this.#heard(word);
+  }
+
+  #heard(word: Word): void {
+    const { agent, stream, replica, dataset, directives, ejected } = word;
+    if (this.#stream[agent] !== stream || this.#replica[agent] === NOBODY) return;
+    if (this.network.cutFromAgents.has(replica)) {
+      this.#hold(replica, () => this.#heard(word));
+      return;
+    }
+    for (const directive of directives) this.#take(agent, dataset, directive);
+    this.#eject(agent, ejected);
+    this.#begin(agent);
   }
 
   #hold(replica: number, fn: () => void): void {
