@@ -68,9 +68,9 @@ function endpointsAtFault(situation: Situation, span: Span, opening: Case | unde
   if (sick.length + out.size > SICK_SHARE_MAX * known.size) return undefined;
   if (named.length + out.size > SICK_SHARE_MAX * registered.size) return undefined;
   const blamed = new Set([...out, ...sick.map(nameOf)]);
-  const rest = without(span, span.endpoints, blamed);
+  const rest = without(span, blamed);
   if (!speaks(spec, rest) || !isHealthy(spec, rest)) return undefined;
-  if (opening && !staysClosed(spec, opening.span, opening.span.endpoints, blamed)) return undefined;
+  if (opening && !isHealthy(spec, without(opening.span, blamed))) return undefined;
   return {
     kind: 'eject',
     endpoints: named.map(nameOf),
@@ -112,19 +112,9 @@ function outside(span: Span, zone: NamedGroup): Group & Pick<Span, 'heavy'> {
   return { ...minus(span, zone), agents, over: Math.max(0, span.over - zone.over), heavy };
 }
 
-/** What the span is without these parts of it. */
-function without(span: Span, groups: readonly NamedGroup[], names: ReadonlySet<string>): Counts {
-  return groups.filter(({ name }) => names.has(name)).reduce<Counts>(minus, span);
-}
-
-/** Whether the span that would open says nothing against what is left of it. */
-function staysClosed(
-  spec: CircuitSpec,
-  span: Span,
-  groups: readonly NamedGroup[],
-  names: ReadonlySet<string>,
-): boolean {
-  return isHealthy(spec, without(span, groups, names));
+/** What the span is without these endpoints. */
+function without(span: Span, names: ReadonlySet<string>): Counts {
+  return span.endpoints.filter(({ name }) => names.has(name)).reduce<Counts>(minus, span);
 }
 
 /** Enough calls to say anything. */

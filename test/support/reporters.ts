@@ -1,0 +1,37 @@
+/**
+ * Reporters of a circuit, for tests of windows and decisions: what they say at one time, and the view that follows from it.
+ */
+import type { Heard, Situation, View } from '../../core/coordination/model.js';
+import { CircuitWindow } from '../../core/coordination/window.js';
+import type { CircuitSpec } from '../../core/policy/model.js';
+import { circuitSpec } from './specs.js';
+
+/** What an agent says, ten good calls unless a test says otherwise. */
+export function heard(agent: string, changes: Partial<Heard> = {}): Heard {
+  return { agent, zone: '', endpoint: '', calls: 10, failed: 0, slow: 0, blocked: 0, ...changes };
+}
+
+export function reporters(count: number, changes: Partial<Heard> = {}, from = 0): Heard[] {
+  return Array.from({ length: count }, (_, i) => heard(`checkout/c-${from + i}`, changes));
+}
+
+/** As a window sees them that heard all of it at once. */
+export function viewOf(all: readonly Heard[], spec: CircuitSpec = circuitSpec()): View {
+  const window = new CircuitWindow(spec.cluster.windowMs);
+  for (const each of all) window.record(each, 0);
+  return window.view(spec, 0);
+}
+
+export function situationOf(all: readonly Heard[], changes: Partial<Situation> = {}): Situation {
+  const spec = changes.spec ?? circuitSpec();
+  return {
+    id: 'inventory|inventory-default',
+    spec,
+    source: { policy: 'inventory-default', revision: 7 },
+    view: viewOf(all, spec),
+    endpoints: [],
+    frozen: '',
+    silentMs: 0,
+    ...changes,
+  };
+}
