@@ -9,6 +9,8 @@ import type {
   Brownout,
   BrownoutChange,
   CircuitChange,
+  Circuits,
+  ClusterChange,
   Mirror,
   PolicyChange,
   Rollouts,
@@ -21,6 +23,7 @@ export const eventTypes = [
   'policy',
   'agent',
   'circuit',
+  'cluster-circuit',
   'instance',
   'brownout',
   'rollout',
@@ -60,6 +63,8 @@ export function createEventHub(deps: {
   brownout: Brownout;
   /** Absent: nothing is told of rollouts. */
   rollouts?: Pick<Rollouts, 'onChange'>;
+  /** Absent: nothing is told of circuits of the mesh. */
+  circuits?: Pick<Circuits, 'onTransition'>;
   /** Wall-clock milliseconds. */
   wallNow: () => number;
   /** Unique for this life of this replica. */
@@ -129,7 +134,14 @@ function listen(
     roster,
     brownout,
     rollouts,
-  }: { mirror: Mirror; roster: Roster; brownout: Brownout; rollouts?: Pick<Rollouts, 'onChange'> },
+    circuits,
+  }: {
+    mirror: Mirror;
+    roster: Roster;
+    brownout: Brownout;
+    rollouts?: Pick<Rollouts, 'onChange'>;
+    circuits?: Pick<Circuits, 'onTransition'>;
+  },
   emit: (type: EventType, data: object) => void,
 ): (() => void)[] {
   const instances = instanceDiff(mirror);
@@ -158,6 +170,7 @@ function listen(
     ),
     roster.on('circuit', (change) => emit('circuit', circuitEvent(change))),
     brownout.onChange((change) => emit('brownout', brownoutEvent(change))),
+    ...(circuits ? [circuits.onTransition((change) => emit('cluster-circuit', clusterEvent(change)))] : []),
     ...(rollouts ? [rollouts.onChange((change) => emit('rollout', change))] : []),
   ];
 }
@@ -178,6 +191,15 @@ function circuitEvent({ agent, before, row }: CircuitChange): object {
     ...{ id, callee, method, policy, revision, agent, before, state, epoch },
     retryAfterMs: Math.round(retryAfterMs),
     reason,
+  };
+}
+
+function clusterEvent({ before, after, shadow }: ClusterChange): object {
+  const { id, state, epoch, seq, step, reason, policy, override, ejections } = after;
+  return {
+    ...{ id, policy: policy.policy, revision: policy.revision, before: before?.state ?? 'closed', state },
+    ...{ epoch, seq, step, reason, shadow, override: override ?? null },
+    ejected: ejections.filter(({ leftMs }) => leftMs > 0).map(({ endpoint }) => endpoint),
   };
 }
 

@@ -41,6 +41,8 @@ export interface ControlPlane {
 }
 
 const CLOSE_WITHIN_MS = 10_000;
+/** A store that is away keeps no agent out. */
+const CIRCUITS_WITHIN_MS = 500;
 
 /**
  * Resolves once agents and people are served. Rejects with a MeshError: `invalid_configuration` (names the flag or file),
@@ -77,12 +79,16 @@ async function start(settings: Settings, resources: Resources): Promise<ControlP
   resources.opened('overrides', () => overrides.close());
   const circuits = new CircuitRoom({
     ...{ mirror, store, replica, clock, random, logger },
+    metrics: telemetry,
     override: (circuit) => overrides.override(circuit),
+    overridden: () => overrides.all().keys(),
     frozen: () => overrides.frozen(),
   });
   resources.opened('circuits', () => circuits.close());
   overrides.onChange(() => circuits.wake());
-  const grpc = await startGrpc(grpcOptions(settings, { store, mirror, authenticator, telemetry, brownout }));
+  await circuits.known(CIRCUITS_WITHIN_MS);
+  const rooms = { mirror, authenticator, telemetry, brownout, circuits };
+  const grpc = await startGrpc(grpcOptions(settings, { store, ...rooms }));
   resources.opened('streams', () => grpc.close());
   const { roster } = grpc;
   brownout.observe(roster);
@@ -90,27 +96,19 @@ async function start(settings: Settings, resources: Resources): Promise<ControlP
   resources.opened('rollouts', () => rollouts.close());
   rollouts.observe(roster);
   const wallNow = () => clock.wallNow();
-  const events = createEventHub({
-    mirror,
-    roster,
-    brownout,
-    rollouts,
-    wallNow,
-    source: random.hex(4),
-    logger,
-  });
+  const source = random.hex(4);
+  const events = createEventHub({ mirror, roster, brownout, rollouts, circuits, wallNow, source, logger });
   resources.opened('events', () => events.close());
-  telemetry.observe({ mirror, roster, brownout, eventStreams: () => events.readers });
+  telemetry.observe({ mirror, roster, brownout, circuits, eventStreams: () => events.readers });
 
   let stopping = false;
   const unreadyReason = () => {
     if (stopping) return 'this replica is stopping';
     return mirror.dataset === '' ? mirror.health.reason : '';
   };
-  const rooms = { mirror, roster, brownout, circuits, overrides, events, telemetry, authenticator };
   const onLoopback = isLoopback(settings.rest.host);
   const rest = await buildRest(
-    { mesh, replica, ...rooms, clock, random, logger, unreadyReason, onLoopback },
+    { mesh, replica, ...rooms, roster, overrides, events, clock, random, logger, unreadyReason, onLoopback },
     tls,
   );
   resources.opened('REST', () => rest.close());
@@ -143,9 +141,10 @@ function grpcOptions(
     authenticator: Authenticator;
     telemetry: Telemetry;
     brownout: Brownout;
+    circuits: CircuitRoom;
   },
 ): GrpcOptions {
-  const { store, mirror, authenticator, telemetry, brownout } = rooms;
+  const { store, mirror, authenticator, telemetry, brownout, circuits } = rooms;
   return {
     listen: formatListen(grpc),
     tls,
@@ -160,6 +159,7 @@ function grpcOptions(
     reflection,
     metrics: telemetry,
     brownout,
+    circuits,
   };
 }
 

@@ -255,6 +255,12 @@ export interface Brownout {
   close(): void;
 }
 
+/** A change of a circuit of the mesh. */
+export interface ClusterChange extends ClusterTransition {
+  /** Of one in shadow: nobody is told what would follow from it. */
+  readonly shadow: boolean;
+}
+
 /** The circuits of the mesh, as this replica sees them. */
 export interface Circuits {
   /** Of which there is a record or a report, by id; of one in shadow, what it would have done. */
@@ -264,7 +270,7 @@ export interface Circuits {
   /** Addresses of a callee that its circuits have taken out of discovery at present. */
   ejected(callee: string): ReadonlySet<string>;
   /** Calls `listener` after each change of state, or of what an operator says, that this replica has made or seen. */
-  onTransition(listener: (change: ClusterTransition) => void): () => void;
+  onTransition(listener: (change: ClusterChange) => void): () => void;
   /** What an operator says of a circuit, or of all, is another: decide at once, not at the next second. */
   wake(): void;
 }

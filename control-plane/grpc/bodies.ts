@@ -66,6 +66,8 @@ function deltaOf({ dataset, revision, complete, upserts, removals }: DeltaConten
 /** Where instances come from: the mirror. */
 export interface InstanceSource {
   instances(service: string): readonly Instance[];
+  /** Addresses that are taken out of discovery at present. */
+  ejected?(service: string): ReadonlySet<string>;
 }
 
 const CALLEES_MAX = 10_000;
@@ -83,19 +85,26 @@ export class EndpointBodies {
     const known = this.#bodies.get(callee);
     if (known) return known;
     if (this.#bodies.size >= CALLEES_MAX) this.#bodies.clear();
-    const instances = this.source
-      .instances(callee)
-      .map(({ instance, address, zone, version, protocol, weight }) => ({
-        instance,
-        address,
-        zone,
-        version,
-        protocol,
-        weight,
-      }));
+    const instances = this.#present(callee).map(({ instance, address, zone, version, protocol, weight }) => ({
+      instance,
+      address,
+      zone,
+      version,
+      protocol,
+      weight,
+    }));
     const bytes = this.encode({ message: 'endpoints', endpoints: { service: callee, instances } });
     this.#bodies.set(callee, bytes);
     return bytes;
+  }
+
+  #present(callee: string): readonly Instance[] {
+    const all = this.source.instances(callee);
+    const out = this.source.ejected?.(callee);
+    if (!out || out.size === 0) return all;
+    const rest = all.filter(({ address }) => !out.has(address));
+    // Whoever was healthy may have gone since: instances that fail now and then are better than none.
+    return rest.length > 0 ? rest : all;
   }
 
   forget(callees: Iterable<string>): void {

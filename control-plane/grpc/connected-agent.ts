@@ -13,6 +13,7 @@ import { instanceOf } from '../registry/instance.js';
 import type { LeaseAnswer } from '../registry/leases.js';
 import type { DeltaBody } from './bodies.js';
 import { BrownoutFeed } from './brownout-feed.js';
+import { DirectiveLane } from './directive-lane.js';
 import { EndpointFeed } from './endpoint-feed.js';
 import type { Group, Member } from './group.js';
 import type { EndReason } from './metrics.js';
@@ -51,8 +52,11 @@ export class ConnectedAgent implements Member {
   readonly #brownout: BrownoutFeed;
   readonly #rates: RateLane;
   readonly #shares: RateSharesFeed;
+  readonly #directives: DirectiveLane;
   /** The dataset of the last push; undefined: there was none. */
   #dataset: string | undefined;
+  /** The one that it was welcomed with. */
+  readonly #firstDataset: string;
   #left = false;
 
   constructor(hello: Hello, line: Line, room: Room, before: ConnectedAgent | undefined) {
@@ -64,17 +68,15 @@ export class ConnectedAgent implements Member {
     const now = room.clock.now();
     this.#connectedAtMs = now;
     this.#heardAtMs = now;
-    this.reports = new Reports(
-      hello.agent,
-      room,
-      before?.hello.boot === hello.boot ? before.reports : undefined,
-    );
+    this.#firstDataset = room.mirror.dataset;
+    this.reports = new Reports(hello, room, before?.hello.boot === hello.boot ? before.reports : undefined);
     this.#group = room.fanOut.join(hello.service, this);
     this.#use(hello.callees);
     this.#endpoints = new EndpointFeed(this.#group, room.fanOut.endpoints);
     this.#brownout = new BrownoutFeed(room.brownout, hello.protocol.minor);
     this.#rates = new RateLane(this, line.outlet, room);
     this.#shares = new RateSharesFeed(room.rateShares, this.#group, hello.protocol.minor);
+    this.#directives = new DirectiveLane(room.directives, hello, this.#group);
     room.rateShares.came();
   }
 
@@ -113,6 +115,9 @@ export class ConnectedAgent implements Member {
     const { mirror } = this.#room;
     // Before the policies that it is about.
     this.#shares.write(this.#line.outlet);
+    // Of the data that it knows of; and before policies and instances, so that its first call already goes by them.
+    if (mirror.dataset !== '' && mirror.dataset === (this.#dataset ?? this.#firstDataset))
+      this.#directives.write(this.#line.outlet, now);
     // A replica that has not seen the store yet knows nothing, which is not the same as knowing that there is nothing.
     const untilMs = mirror.dataset === '' ? undefined : this.#writeNews(now);
     this.#rates.write(now);

@@ -21,19 +21,33 @@ export class FanOut {
   #dataset: string;
   readonly #stops: (() => void)[];
 
-  constructor({ mirror, encode, pump }: { mirror: Mirror; encode: Encode; pump: Pump }) {
+  /** `ejected`: addresses of a callee that are taken out of discovery at present. */
+  constructor({
+    mirror,
+    encode,
+    pump,
+    ejected,
+  }: {
+    mirror: Mirror;
+    encode: Encode;
+    pump: Pump;
+    ejected?: ((callee: string) => ReadonlySet<string>) | undefined;
+  }) {
     this.#mirror = mirror;
     this.#encode = encode;
     this.#pump = pump;
     this.#dataset = mirror.dataset;
     this.#known = byName(mirror);
-    this.endpoints = new EndpointBodies(mirror, encode);
+    this.endpoints = new EndpointBodies(
+      ejected ? { instances: (callee) => mirror.instances(callee), ejected } : mirror,
+      encode,
+    );
     this.#stops = [
       mirror.on('policies', (changes) => {
         for (const { name, before, after } of changes) this.#note(name, before, after);
       }),
       mirror.on('reset', () => this.#reset()),
-      mirror.on('instances', (services) => this.#instances(services)),
+      mirror.on('instances', (services) => this.instances(services)),
       mirror.on('interest', (service, callees) => this.add(service, callees)),
     ];
   }
@@ -70,6 +84,24 @@ export class FanOut {
     return added;
   }
 
+  /** Of these services others are there to be called. */
+  instances(services: ReadonlySet<string>): void {
+    this.endpoints.forget(services);
+    for (const group of this.#groups.values()) if (group.noteInstances(services)) this.#wake(group);
+  }
+
+  /** Gives the streams that have any of these callees a turn. */
+  wake(callees: ReadonlySet<string>): void {
+    for (const group of this.#groups.values()) {
+      const { callees: used } = group.interest;
+      for (const callee of callees)
+        if (used.has(callee)) {
+          this.#wake(group);
+          break;
+        }
+    }
+  }
+
   close(): void {
     for (const stop of this.#stops) stop();
   }
@@ -99,11 +131,6 @@ export class FanOut {
       }
       this.#wake(group);
     }
-  }
-
-  #instances(services: ReadonlySet<string>): void {
-    this.endpoints.forget(services);
-    for (const group of this.#groups.values()) if (group.noteInstances(services)) this.#wake(group);
   }
 
   #wake(group: Group): void {

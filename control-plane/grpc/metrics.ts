@@ -6,7 +6,7 @@
  * Sayings of agents that have no effect: an Ack for no push, a report out of order or beyond the bounds, a latency that is no
  * histogram, demand under a limit that no policy in force has.
  */
-export type Ignored = 'ack' | 'report' | 'circuit' | 'callee' | 'latency' | 'rate';
+export type Ignored = 'ack' | 'report' | 'circuit' | 'callee' | 'latency' | 'rate' | 'cell';
 
 export interface GrpcMetrics {
   /** One delta of `bytes` was written to one stream. */

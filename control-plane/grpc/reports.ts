@@ -2,7 +2,8 @@
  * What one agent reports: how its calls fare, and in which state its circuits are. A report is taken once and in order; what it
  * says of circuits that nobody has is left out and counted.
  */
-import type { Report } from '../../proto/messages.js';
+import type { Hello, Report } from '../../proto/messages.js';
+import type { CircuitRoom } from '../coordination/room.js';
 import { ReportedCircuits } from './circuits.js';
 import type { Room } from './room.js';
 
@@ -12,16 +13,19 @@ const COUNT_MAX = 2 ** 32;
 export class Reports {
   readonly circuits: ReportedCircuits;
   readonly #room: Room;
+  readonly #intake: ReturnType<CircuitRoom['intake']> | undefined;
   #seq = -1;
 
   /** `before`: of the same process on the stream before this one. */
-  constructor(agent: string, room: Room, before: Reports | undefined) {
-    this.circuits = new ReportedCircuits(agent, before?.circuits);
+  constructor(hello: Omit<Hello, 'hashes'>, room: Room, before: Reports | undefined) {
+    this.circuits = new ReportedCircuits(hello.agent, before?.circuits);
     this.#room = room;
+    this.#intake = room.circuits?.intake(hello);
   }
 
   /** False: it is none of the next ones, and was left out. */
-  take({ seq, cells, circuits }: Report, now: number): boolean {
+  take(report: Report, now: number): boolean {
+    const { seq, cells, circuits } = report;
     const { metrics, events, health, latencies, mirror } = this.#room;
     if (seq <= this.#seq) {
       metrics.ignored('report');
@@ -34,6 +38,7 @@ export class Reports {
         health.record(cell.callee, cell, now);
         if (!latencies.record(cell.callee, cell.latency, now)) metrics.ignored('latency');
       }
+    this.#intake?.take(report, now);
     // Of a policy that is newer than what we have seen, we can't say that nobody has it.
     const { changes, ignored } = this.circuits.report(circuits, {
       whole,

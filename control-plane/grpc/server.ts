@@ -10,6 +10,7 @@ import { toControlBytesMax } from '../../proto/bounds.js';
 import type { Wire } from '../../proto/codec.js';
 import { loadWire } from '../../proto/load.js';
 import type { TlsMaterial } from '../auth/tls.js';
+import type { CircuitRoom } from '../coordination/room.js';
 import type { Brownout, Mirror, Roster } from '../ports.js';
 import { Rates, type RatesOptions } from '../rates/rates.js';
 import { Learner } from '../registry/learner.js';
@@ -18,6 +19,7 @@ import type { Store } from '../store/store.js';
 import type { Logger } from '../telemetry/logger.js';
 import { Admission, type AdmissionOptions, defaultAdmission } from './admission.js';
 import { BrownoutBodies } from './brownout-feed.js';
+import { DirectiveBodies } from './directive-lane.js';
 import { type Authenticate, Entrance } from './entrance.js';
 import { FanOut } from './fan-out.js';
 import { HealthWindow } from './health-window.js';
@@ -51,6 +53,8 @@ export interface GrpcOptions {
   readonly metrics?: GrpcMetrics | undefined;
   /** Absent: agents are told of none. */
   readonly brownout?: Brownout | undefined;
+  /** Circuits of the mesh; absent: there are none. */
+  readonly circuits?: CircuitRoom | undefined;
   /** How many new streams are let in. */
   readonly admission?: AdmissionOptions | undefined;
 }
@@ -64,6 +68,9 @@ export interface GrpcFace {
   /** Drains, then ends everything. The store is left open. */
   close(): Promise<void>;
 }
+
+/** Two summaries and a bit. */
+const ALIVE_MS = 7_000;
 
 /** The services that `grpc.health.v1` speaks of; '' is the whole. */
 const served = ['', 'switchgear.v1.Agents'];
@@ -94,6 +101,7 @@ export async function startGrpc(options: GrpcOptions): Promise<GrpcFace> {
       if (gone.size > 0) streams.dropCircuits((policy) => gone.has(policy));
     }),
     ...(options.brownout ? [options.brownout.onVersion(() => streams.wake())] : []),
+    ...listenToCircuits(room, streams),
   ];
   const entrance = new Entrance({
     ...room,
@@ -142,8 +150,12 @@ async function addReflection(server: Server, wire: Wire): Promise<void> {
 
 function createRoom(options: GrpcOptions, wire: Wire): Room {
   const { mesh, replica, mirror, store, clock, random, logger, metrics = noMetrics, brownout } = options;
+  const { circuits } = options;
   const pump = new Pump(clock);
-  const fanOut = new FanOut({ mirror, encode: wire.encode, pump });
+  const fanOut = new FanOut({
+    ...{ mirror, encode: wire.encode, pump },
+    ejected: circuits && ((callee) => circuits.ejected(callee)),
+  });
   const rateShares = new RateShares({ mirror, fanOut, pump, clock, encode: wire.encode });
   const account = `${replica} ${random.hex(4)}`;
   const sharers: RatesOptions['sharers'] = (limit) => rateShares.crowd.of(limit);
@@ -163,6 +175,8 @@ function createRoom(options: GrpcOptions, wire: Wire): Room {
     events: new RosterEvents(logger),
     rates: new Rates({ mirror, store, clock, logger, account, metrics, sharers }),
     rateShares,
+    circuits,
+    directives: circuits && new DirectiveBodies(circuits, wire.encode),
     brownout: brownout && new BrownoutBodies({ brownout, encode: wire.encode, clock }),
   };
 }
@@ -182,10 +196,35 @@ function exchange({ store }: GrpcOptions, room: Room, streams: Streams): Others 
   };
   const read = (views: readonly ReplicaView[]) => {
     rateShares.read(views);
+    room.circuits?.others(
+      others.views().flatMap(({ view, ageMs }) => (isAlive(view, ageMs) ? [view.replica] : [])),
+    );
     for (const { agents } of views)
       for (const { row, boot } of agents) streams.replacedElsewhere(row.agent, boot);
   };
-  return new Others({ store, clock, logger, replica, view, read, takeChanged: () => events.takeChanged() });
+  const others = new Others({
+    store,
+    clock,
+    logger,
+    replica,
+    view,
+    read,
+    takeChanged: () => events.takeChanged(),
+  });
+  return others;
+}
+
+function listenToCircuits({ circuits, fanOut }: Room, streams: Streams): (() => void)[] {
+  if (!circuits) return [];
+  return [
+    circuits.news.onDirectives((callees) => (callees ? fanOut.wake(callees) : streams.wake())),
+    circuits.news.onEjections((callees) => fanOut.instances(callees)),
+  ];
+}
+
+/** Whoever has no agents has nothing to decide by, or has said that it is stopping. */
+function isAlive({ agents }: ReplicaView, ageMs: number): boolean {
+  return agents.length > 0 && ageMs < ALIVE_MS;
 }
 
 function face(parts: {

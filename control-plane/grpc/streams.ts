@@ -76,7 +76,9 @@ export class Streams implements Door {
 
   gone(stream: Stream, agent: ConnectedAgent | undefined): void {
     this.#streams.delete(stream);
-    if (agent && this.#agents.get(agent.hello.agent) === agent) this.#agents.delete(agent.hello.agent);
+    if (!agent || this.#agents.get(agent.hello.agent) !== agent) return;
+    this.#agents.delete(agent.hello.agent);
+    this.#room.circuits?.left(agent.hello.agent);
   }
 
   /** Another replica has the same instance under a newer boot. */

@@ -19,6 +19,11 @@ const instanceAnswer = z.object({
   zone: z.string(),
   version: z.string(),
   weight: z.number(),
+  ejected: z
+    .boolean()
+    .describe(
+      'true: circuits of the mesh have taken it out of discovery for a while, since calls to it fail',
+    ),
   lease: z.object({
     since: z.string().describe('ISO 8601'),
     replica: z.string().describe('which holds its stream'),
@@ -40,7 +45,7 @@ export const servicesAnswer = z.object({ services: z.array(serviceAnswer) });
 const path = z.strictObject({ name: textParameter('the name of a service') });
 const noQuery = z.strictObject({});
 
-export function serviceRoutes(app: App, { mirror, roster }: RestContext): void {
+export function serviceRoutes(app: App, { mirror, roster, circuits }: RestContext): void {
   const about = async (names: readonly string[]) => {
     const connected = new Set((await roster.agents()).map(({ agent }) => agent));
     return names.map((service) => describe(service, connected));
@@ -52,6 +57,7 @@ export function serviceRoutes(app: App, { mirror, roster }: RestContext): void {
       .instances(service)
       .map(({ service: _, boot: _boot, registeredAt, replica, ...rest }) => ({
         ...rest,
+        ejected: circuits.ejected(service).has(rest.address),
         lease: { since: isoTime(registeredAt), replica, connected: connected.has(rest.id) },
       })),
     health: roster.health(service),

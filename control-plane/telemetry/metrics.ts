@@ -4,8 +4,9 @@
  * their values from closed sets: a hostile name can never make a new series.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { GrpcMetrics } from '../grpc/metrics.js';
-import type { Brownout, Mirror, Roster } from '../ports.js';
+import type { CircuitMetrics } from '../coordination/metrics.js';
+import type { GrpcMetrics, Ignored } from '../grpc/metrics.js';
+import type { Brownout, Circuits, Mirror, Roster } from '../ports.js';
 
 /** What REST tells. */
 export interface RestMetrics {
@@ -14,9 +15,16 @@ export interface RestMetrics {
   eventStreamCut(): void;
 }
 
-export interface Telemetry extends GrpcMetrics, RestMetrics {
+export interface Telemetry extends GrpcMetrics, CircuitMetrics, RestMetrics {
+  ignored(what: Ignored): void;
   /** From here on a scrape asks these for what they hold. */
-  observe(sources: { mirror: Mirror; roster: Roster; brownout: Brownout; eventStreams: () => number }): void;
+  observe(sources: {
+    mirror: Mirror;
+    roster: Roster;
+    brownout: Brownout;
+    circuits?: Pick<Circuits, 'views'>;
+    eventStreams: () => number;
+  }): void;
   /** The text of a scrape, and its content type. */
   scrape(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
@@ -32,6 +40,8 @@ const circuitStates = [
   'shadow',
   'other',
 ] as const;
+
+const clusterStates = ['closed', 'open', 'half-open', 'ramping'] as const;
 
 const METHODS = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS']);
 
@@ -65,6 +75,11 @@ export function createTelemetry(labels: { mesh: string; replica: string }): Tele
       counted.rateLimits.set(limits);
       counted.rateGranted.set(grantedPerSecond);
     },
+    exchange(result, durationMs) {
+      counted.exchanges.observe({ result }, durationMs / 1000);
+    },
+    transition: (state) => counted.transitions.inc({ state }),
+    frozen: (frozen) => counted.frozen.set(frozen ? 1 : 0),
     request(method, route, status, durationMs) {
       const label = METHODS.has(method) ? method : 'other';
       counted.requests.observe({ method: label, route, status }, durationMs / 1000);
@@ -106,6 +121,19 @@ function counters(registry: Registry) {
     ignored: counter('ignored_total', 'Sayings of agents that had no effect.', ['what']),
     rateLimits: gauge('rate_limits', 'Limits of the whole mesh that agents of this replica use.'),
     rateGranted: gauge('rate_granted_per_second', 'What this replica grants of them, in calls per second.'),
+    exchanges: new Histogram({
+      name: 'switchgear_cluster_exchange_duration_seconds',
+      help: 'Exchanges about circuits of the mesh with the store, by what came of them.',
+      labelNames: ['result'],
+      buckets: [0.002, 0.01, 0.05, 0.2, 1, 5],
+      registers,
+    }),
+    transitions: counter(
+      'cluster_circuit_transitions_total',
+      'Changes of circuits of the mesh that this replica has made or seen, by the state after it.',
+      ['state'],
+    ),
+    frozen: gauge('cluster_circuits_frozen', '1 while the store is away and no circuit of the mesh changes.'),
     refusals: counter('refusals_total', 'Policies that agents refused.'),
     streamEnds: counter('stream_ends_total', 'Streams that ended, by reason.', ['reason']),
     eventStreamsCut: counter(
@@ -144,6 +172,19 @@ function gauges(registry: Registry, sources: () => Parameters<Telemetry['observe
     ({ brownout }) => brownout.view().level,
   );
   gauge('event_streams', 'Readers of /v1/events.', ({ eventStreams }) => eventStreams());
+  new Gauge({
+    name: 'switchgear_cluster_circuits',
+    help: 'Circuits of the mesh, by state; those of single zones by themselves.',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      const views = sources()?.circuits?.views();
+      if (!views) return;
+      const byState = new Map<string, number>(clusterStates.map((state) => [state, 0]));
+      for (const { record } of views) byState.set(record.state, (byState.get(record.state) ?? 0) + 1);
+      for (const [state, count] of byState) this.set({ state }, count);
+    },
+  });
   new Gauge({
     name: 'switchgear_circuits',
     help: 'Circuits as agents report them, by state; closed ones of this replica only.',
