@@ -60,8 +60,7 @@ export function probed(record: ClusterRecord, occasion: Occasion): ClusterRecord
     return opened(record, occasion, `${failed} of ${of} probes failed`);
   if (out === 0 && ok > 0) return ramped(record, occasion, `${ok} of ${of} probes succeeded`);
   const changed = permits.some((each, i) => each !== record.permits[i]);
-  if (out > 0) return changed ? rewritten(record, occasion, { permits }) : undefined;
-  const next = silenced(record, occasion) ?? probing(record, occasion);
+  const next = silenced(record, occasion) ?? (out === 0 ? probing(record, occasion) : undefined);
   if (next) return next;
   return changed ? rewritten(record, occasion, { permits }) : undefined;
 }

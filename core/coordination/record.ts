@@ -54,7 +54,11 @@ function step(before: ClusterRecord, occasion: Occasion): ClusterRecord | undefi
 function overridden(before: ClusterRecord, occasion: Occasion): ClusterRecord {
   const { override: _, ...rest } = risen(before, occasion);
   const { override } = occasion;
-  if (!override) return { ...rest, reason: `${stateInWords(before)} again: no override holds any more` };
+  if (!override) {
+    // A closed one is told to agents only while it is young, and they have to hear that it isn't forced any more.
+    const ageMs = before.state === 'closed' ? 0 : rest.ageMs;
+    return { ...rest, ageMs, reason: `${before.state} again: no override holds any more` };
+  }
   const reason = `forced ${override.state} by ${override.author}: ${override.reason}`;
   return { ...rest, override: override.revision, reason };
 }
@@ -108,8 +112,4 @@ function ramping(before: ClusterRecord, occasion: Occasion): ClusterRecord | und
 function refreshed(before: ClusterRecord, occasion: Occasion): ClusterRecord | undefined {
   const lasts = before.state !== 'closed' || before.ejections.length > 0 || before.override !== undefined;
   return occasion.refresh && lasts && occasion.seq > 0 ? rewritten(before, occasion) : undefined;
-}
-
-function stateInWords({ state }: ClusterRecord): string {
-  return state === 'half-open' ? 'probing' : state;
 }

@@ -1,0 +1,400 @@
+/**
+ * Replicas around one store: a circuit that opens, probes, ramps and closes, whoever of them is there to see to it.
+ */
+import { expect } from 'chai';
+import { Coordinator } from '../../../../core/coordination/index.js';
+import { inventory, source } from '../../../support/cluster-records.js';
+import { CoordinatedFleet } from '../../../support/coordinated.js';
+import { circuitSpec } from '../../../support/specs.js';
+
+/** A fleet whose callee died a moment ago, with its circuit open. */
+function opened(options: ConstructorParameters<typeof CoordinatedFleet>[0] = {}): CoordinatedFleet {
+  const fleet = new CoordinatedFleet(options);
+  fleet.seconds(5);
+  fleet.healthy = false;
+  fleet.until(() => fleet.state === 'open', 3);
+  return fleet;
+}
+
+function transitions(fleet: CoordinatedFleet): string[] {
+  const states: string[] = [];
+  let epoch = 0;
+  for (const record of fleet.store.written) {
+    if (record.epoch !== epoch) states.push(record.state);
+    epoch = record.epoch;
+  }
+  return states;
+}
+
+describe('a fleet of replicas and agents', () => {
+  it('writes nothing while all is well', () => {
+    const fleet = new CoordinatedFleet();
+    fleet.seconds(30);
+    expect(fleet.store.written).to.deep.equal([]);
+  });
+
+  it('goes from closed through open, half-open and the whole ramp to closed', () => {
+    const fleet = opened();
+    expect(fleet.record?.reason).to.match(/failed/);
+    fleet.healthy = true;
+    fleet.until(() => fleet.state === 'closed', 60);
+    expect(transitions(fleet)).to.deep.equal([
+      'open',
+      'half-open',
+      'ramping',
+      'ramping',
+      'ramping',
+      'ramping',
+      'closed',
+    ]);
+    const before = fleet.store.written.length;
+    fleet.seconds(30);
+    expect(fleet.store.written).to.have.length(before);
+  });
+
+  it('lets no call through while open, and K probes for each half-open period', () => {
+    const fleet = opened();
+    fleet.second();
+    const wasted = fleet.agents.reduce((sum, agent) => sum + agent.wasted, 0);
+    fleet.seconds(120);
+    expect(fleet.agents.reduce((sum, agent) => sum + agent.wasted, 0)).to.equal(wasted);
+    const epochs = fleet.store.written.filter(({ state }) => state === 'half-open').map(({ epoch }) => epoch);
+    const used = fleet.agents.flatMap((agent) => [...agent.used]);
+    expect(new Set(used).size).to.equal(used.length);
+    for (const epoch of new Set(epochs))
+      expect(used.filter((permit) => Math.floor(permit / 256) === epoch).length).to.be.at.most(3);
+  });
+
+  it('waits twice as long each time that the probes fail', () => {
+    const fleet = opened();
+    fleet.seconds(90);
+    const opens = fleet.store.written.filter((each) => each.state === 'open' && each.ageMs === 0);
+    expect(opens.map(({ openings }) => openings).slice(0, 4)).to.deep.equal([1, 2, 3, 4]);
+    for (const { openings, openMs } of opens)
+      expect(openMs / Math.min(60_000, 5_000 * 2 ** (openings - 1))).to.be.within(0.8, 1.2);
+  });
+
+  it('opens again from the ramp for twice as long', () => {
+    const fleet = opened({ callsPerSecond: 40 });
+    fleet.healthy = true;
+    fleet.until(() => fleet.state === 'ramping' && (fleet.record?.step ?? 0) >= 1, 30);
+    fleet.healthy = false;
+    fleet.until(() => fleet.state === 'open', 3);
+    expect(fleet.record?.openings).to.equal(2);
+    expect(fleet.record?.reason).to.match(/calls failed at (25|50|100) % of the calls/);
+  });
+
+  it('closes when all reporters die while open, half-open or ramping', () => {
+    for (const state of ['open', 'half-open', 'ramping']) {
+      const fleet = opened();
+      fleet.healthy = state === 'ramping';
+      fleet.until(() => fleet.state === state, 40);
+      for (const agent of fleet.agents) agent.calling = false;
+      const took = fleet.until(() => fleet.state === 'closed', 20);
+      if (state !== 'ramping') expect(took, state).to.be.within(10, 13);
+    }
+  });
+
+  it('closes by itself where the replica that decides dies, in each state', () => {
+    for (const state of ['open', 'half-open', 'ramping'])
+      for (const killed of [0, 1]) {
+        const fleet = opened();
+        fleet.healthy = true;
+        if (state !== 'open') fleet.until(() => fleet.state === state, 30);
+        const [dead, left] = killed === 0 ? fleet.replicas : [...fleet.replicas].reverse();
+        if (!dead || !left) throw new Error('two replicas');
+        dead.running = false;
+        // Nobody has noticed yet: `left` still takes it for alive.
+        for (const agent of fleet.agents) agent.replica = left;
+        fleet.until(() => fleet.state === 'closed', 60);
+      }
+  });
+
+  it('takes nothing from a replica that slept for a minute, in each state', () => {
+    for (const state of ['open', 'half-open', 'ramping']) {
+      const fleet = opened();
+      fleet.healthy = state !== 'open';
+      if (state !== 'open') fleet.until(() => fleet.state === state, 30);
+      const [sleeper, other] = fleet.replicas;
+      if (!sleeper || !other) throw new Error('two replicas');
+      // An answer of the store lies in its socket while it sleeps.
+      const accounts = sleeper.coordinator.accounts(fleet.now, false);
+      const stale = fleet.store.exchange(sleeper.name, accounts, fleet.now);
+      sleeper.running = false;
+      const moved = fleet.agents.filter((agent) => agent.replica === sleeper);
+      for (const agent of moved) agent.replica = other;
+      fleet.seconds(60);
+      sleeper.running = true;
+      const told = () =>
+        moved.flatMap((agent) =>
+          sleeper.coordinator.directives(
+            agent.name,
+            'checkout',
+            agent.zone,
+            new Set(['inventory']),
+            fleet.now,
+          ),
+        );
+      expect(told(), `${state}: before anything`).to.deep.equal([]);
+      sleeper.coordinator.learn(stale, fleet.now);
+      expect(told(), `${state}: with an answer from before`).to.deep.equal([]);
+      const seq = fleet.record?.seq ?? 0;
+      for (const write of sleeper.coordinator.decide(fleet.now, false)) {
+        const present = fleet.store.put(write);
+        expect(present, `${state}: a write by what it knew`).not.to.equal(undefined);
+        sleeper.coordinator.wrote(write, present, fleet.now);
+      }
+      expect(fleet.record?.seq).to.equal(seq);
+      fleet.healthy = true;
+      for (const agent of moved) agent.replica = sleeper;
+      fleet.until(() => fleet.state === 'closed', 120);
+    }
+  });
+
+  it('says nothing and decides nothing without the store; agents let lapse what they were told', () => {
+    const fleet = opened();
+    fleet.second();
+    for (const replica of fleet.replicas) replica.cutOff = true;
+    const before = fleet.store.written.length;
+    fleet.seconds(30);
+    expect(fleet.store.written).to.have.length(before);
+    for (const agent of fleet.agents) expect(agent.held).to.equal(undefined);
+    for (const replica of fleet.replicas) replica.cutOff = false;
+    fleet.healthy = true;
+    fleet.until(() => fleet.state === 'closed', 60);
+  });
+
+  it('tells an agent that has just come of what is open', () => {
+    const fleet = opened();
+    const [replica] = fleet.replicas;
+    const told = replica?.coordinator.directives('orders/1', 'orders', '', new Set(['inventory']), fleet.now);
+    expect(told?.map(({ circuit, state }) => [circuit, state])).to.deep.equal([[inventory, 'open']]);
+    expect(replica?.coordinator.directives('o/1', 'o', '', new Set(['payments']), fleet.now)).to.deep.equal(
+      [],
+    );
+  });
+
+  it('reports each transition once for each replica', () => {
+    const fleet = opened();
+    fleet.healthy = true;
+    fleet.until(() => fleet.state === 'closed', 60);
+    fleet.second();
+    for (const { transitions: seen } of fleet.replicas) {
+      const epochs = seen.map(({ after }) => after.epoch);
+      expect(epochs).to.deep.equal([...new Set(epochs)]);
+      expect(epochs.at(-1)).to.equal(fleet.record?.epoch);
+    }
+  });
+
+  it('in shadow decides, shows, and tells nobody', () => {
+    const fleet = new CoordinatedFleet({ shadow: true });
+    fleet.seconds(5);
+    fleet.healthy = false;
+    fleet.until(() => fleet.state === 'open', 3);
+    for (const agent of fleet.agents) expect(agent.held).to.equal(undefined);
+    const [view] = fleet.replicas[0]?.coordinator.views(fleet.now) ?? [];
+    expect(view).to.include({ shadow: true });
+    expect(view?.record.state).to.equal('open');
+    fleet.healthy = true;
+    fleet.until(() => fleet.state === 'closed', 60);
+  });
+
+  it('opens nothing while frozen, and forgets a circuit that no policy makes one of the mesh', () => {
+    const fleet = new CoordinatedFleet();
+    fleet.mesh.frozen = 'kill switch, by ada';
+    fleet.healthy = false;
+    fleet.seconds(10);
+    expect(fleet.state).to.equal('closed');
+    fleet.mesh.frozen = '';
+    fleet.until(() => fleet.state === 'open', 3);
+    const governed = fleet.mesh.governed.get(inventory);
+    if (governed) fleet.mesh.governed.set(inventory, { ...governed, spec: circuitSpec({ scope: 'local' }) });
+    fleet.seconds(11);
+    for (const { coordinator } of fleet.replicas) expect(coordinator.views(fleet.now)).to.deep.equal([]);
+    for (const agent of fleet.agents) expect(agent.held).to.equal(undefined);
+  });
+});
+
+describe('an override', () => {
+  const forced = { reason: 'maintenance', author: 'ada', revision: 3, endsAt: Number.POSITIVE_INFINITY };
+
+  it('opens a circuit that has never been heard of, until it is lifted', () => {
+    const fleet = new CoordinatedFleet({ agents: 3 });
+    fleet.mesh.overrides.set(inventory, { ...forced, state: 'open' });
+    fleet.seconds(2);
+    for (const agent of fleet.agents) expect(agent.held?.directive.state).to.equal('forced-open');
+    fleet.seconds(60);
+    for (const agent of fleet.agents) expect(agent.held?.directive.state).to.equal('forced-open');
+    fleet.mesh.overrides.clear();
+    fleet.seconds(2);
+    for (const agent of fleet.agents) expect(agent.held?.directive.state).to.equal('closed');
+  });
+
+  it('that closes silences what the mesh says, until it runs out', () => {
+    const fleet = opened();
+    const endsAt = fleet.now + 20_000;
+    fleet.mesh.overrides.set(inventory, { ...forced, state: 'closed', endsAt });
+    fleet.seconds(2);
+    for (const agent of fleet.agents) expect(agent.held?.directive.state).to.equal('forced-closed');
+    fleet.seconds(20);
+    fleet.until(() => fleet.agents.every(({ held }) => held?.directive.state !== 'forced-closed'), 3);
+  });
+});
+
+describe('circuits of the mesh side by side', () => {
+  const bad = { calls: 30, failed: 30, slow: 0, blocked: 0, endpoint: '', zone: '' };
+
+  it('are separate, one per service and one per method of the same callee', () => {
+    const fleet = new CoordinatedFleet({ agents: 0, replicas: 1 });
+    const perMethod = 'inventory|writes|shop.v1.Inventory/Reserve';
+    const governed = fleet.mesh.governed.get(inventory);
+    if (!governed) throw new Error('governed');
+    fleet.mesh.governed.set(perMethod, { ...governed, source: { policy: 'writes', revision: 8 } });
+    const [replica] = fleet.replicas;
+    for (let agent = 0; agent < 5; agent++) {
+      replica?.coordinator.heard(perMethod, { ...bad, agent: `checkout/${agent}` }, fleet.now);
+      replica?.coordinator.heard(inventory, { ...bad, failed: 0, agent: `checkout/${agent}` }, fleet.now);
+    }
+    fleet.second();
+    expect([...fleet.store.records.keys()]).to.deep.equal([perMethod]);
+    const told = replica?.coordinator.directives(
+      'checkout/1',
+      'checkout',
+      '',
+      new Set(['inventory']),
+      fleet.now,
+    );
+    expect(told?.map(({ circuit }) => circuit)).to.deep.equal([perMethod]);
+  });
+
+  it('are told only to the callers that their policy is for', () => {
+    const fleet = new CoordinatedFleet({ agents: 5, replicas: 1 });
+    const governed = fleet.mesh.governed.get(inventory);
+    if (governed) fleet.mesh.governed.set(inventory, { ...governed, from: 'checkout' });
+    fleet.healthy = false;
+    fleet.until(() => fleet.state === 'open', 3);
+    const told = (service: string) =>
+      fleet.replicas[0]?.coordinator.directives(
+        `${service}/1`,
+        service,
+        '',
+        new Set(['inventory']),
+        fleet.now,
+      );
+    expect(told('checkout')).to.have.length(1);
+    expect(told('orders')).to.deep.equal([]);
+  });
+
+  it('of one zone open for its agents alone', () => {
+    const fleet = new CoordinatedFleet({ agents: 20, replicas: 2, callsPerSecond: 20 });
+    fleet.seconds(3);
+    for (let i = 0; i < 4; i++) {
+      fleet.now += 1_000;
+      for (const agent of fleet.agents)
+        if (agent.second(() => agent.zone !== 'a', fleet.now)) agent.replica.tick(fleet.now, true);
+      for (const replica of fleet.replicas) replica.tick(fleet.now);
+      for (const agent of fleet.agents) agent.listen(fleet.now);
+    }
+    expect([...fleet.store.records.keys()]).to.deep.equal([`${inventory}@a`]);
+    for (const { zone, held } of fleet.agents)
+      expect(held?.directive.state, zone).to.equal(zone === 'a' ? 'open' : undefined);
+    fleet.until(() => fleet.store.written.at(-1)?.state === 'closed', 60);
+    expect(fleet.store.records.size).to.equal(1);
+  });
+
+  it('called once a minute opens and closes again', () => {
+    const cluster = {
+      windowMs: 60_000,
+      quorum: 0.2,
+      minReporters: 1,
+      ramp: [0.05, 0.25, 0.5, 1],
+      rampStepMs: 2_000,
+    };
+    const fleet = new CoordinatedFleet({ agents: 0, replicas: 2, spec: { minimumCalls: 1, cluster } });
+    const [replica] = fleet.replicas;
+    const report = (failed: number) => {
+      const heard = { ...bad, agent: 'billing/1', calls: 1, failed };
+      if (replica?.coordinator.heard(inventory, heard, fleet.now)) replica.tick(fleet.now, true);
+    };
+    for (let round = 0; round < 3; round++) {
+      report(1);
+      expect(fleet.state).to.equal('open');
+      fleet.until(() => fleet.state === 'closed', 15);
+      fleet.seconds(45);
+    }
+    report(0);
+    fleet.seconds(60);
+    expect(fleet.state).to.equal('closed');
+  });
+});
+
+describe('a coordinator', () => {
+  const options = {
+    replica: 'r0',
+    random: { next: () => 0.5 },
+    override: () => undefined,
+    frozen: () => '',
+    governed: () => ({
+      spec: circuitSpec({ scope: 'cluster' }),
+      source,
+      callee: 'inventory',
+      from: undefined,
+      endpoints: [],
+    }),
+  };
+  const report = { agent: 'checkout/1', zone: '', endpoint: '', slow: 0, blocked: 0 };
+
+  it('calls a report urgent when an agent turns bad, not while it is', () => {
+    const coordinator = new Coordinator(options);
+    const heard = (failed: number, now: number) =>
+      coordinator.heard(inventory, { ...report, calls: 2, failed }, now);
+    expect(heard(0, 0)).to.equal(false);
+    expect(heard(2, 1_000)).to.equal(true);
+    expect(heard(2, 2_000)).to.equal(false);
+    expect(heard(0, 3_000)).to.equal(false);
+    expect(heard(0, 4_000)).to.equal(false);
+    expect(heard(2, 5_000)).to.equal(true);
+  });
+
+  it('survives reports that are none', () => {
+    const coordinator = new Coordinator(options);
+    const bad = [Number.NaN, -1, Number.POSITIVE_INFINITY, 1e300];
+    for (const value of bad)
+      for (const field of ['calls', 'failed', 'slow', 'blocked'])
+        coordinator.heard(inventory, { ...report, calls: 1, failed: 0, [field]: value }, 0);
+    for (const name of ['', '\n', 'x'.repeat(1e6)])
+      coordinator.heard(
+        inventory,
+        { ...report, agent: name, zone: name, endpoint: name, calls: 1, failed: 1 },
+        0,
+      );
+    coordinator.probed(inventory, 'checkout/1', Number.NaN, true, 0);
+    coordinator.accounts(0, false);
+    coordinator.decide(0, false);
+    expect(coordinator.views(0)).to.have.length(1);
+  });
+
+  it('survives what the store may hold, and writes over it', () => {
+    const coordinator = new Coordinator(options);
+    const accounts = ['', '[', '[1,2,3,[]]\nx', 'null\nnull', `[1,0,0,[["z",-1]]]\n{}`].map((body, i) => ({
+      circuit: inventory,
+      replica: `r${i + 1}`,
+      body,
+    }));
+    const records = [{ circuit: inventory, seq: 12, body: 'not ours' }];
+    expect(coordinator.learn({ accounts, records }, 0)).to.deep.equal([]);
+    for (let agent = 0; agent < 5; agent++)
+      coordinator.heard(inventory, { ...report, agent: `checkout/${agent}`, calls: 30, failed: 30 }, 100);
+    const [write] = coordinator.decide(100, true);
+    expect(write).to.include({ circuit: inventory, expected: 12, seq: 13 });
+    expect(JSON.parse(write?.body ?? '').epoch).to.equal(13);
+  });
+
+  it('takes up no more than 10,000 circuits', () => {
+    const coordinator = new Coordinator(options);
+    for (let i = 0; i < 10_100; i++)
+      coordinator.heard(`c${i}|default`, { ...report, calls: 1, failed: 0 }, 0);
+    expect(coordinator.accounts(0, false).size).to.equal(10_000);
+    expect(coordinator.heard('late|default', { ...report, calls: 1, failed: 1 }, 0)).to.equal(false);
+  });
+});
