@@ -206,7 +206,7 @@ export class Coordinator implements CoordinatorPart {
 
   /** Flagged, or with something to write that needn't wait for its turn. */
   #isUrgent(circuit: WatchedCircuit, now: number): boolean {
-    if (circuit.flagged || circuit.outcomes.size > 0) return true;
+    if (circuit.flagged || circuit.hasOutcomes) return true;
     return circuit.recordOf(ALL)?.override !== this.#override(circuit.id, now)?.revision;
   }
 
@@ -259,7 +259,7 @@ export class Coordinator implements CoordinatorPart {
     if (!record) return undefined;
     const ageMs = circuit.ageMs(zone, now);
     const { ramp } = spec.cluster;
-    const { outcomes } = circuit;
+    const outcomes = circuit.outcomesOf(zone);
     return directiveOf(record, { circuit: circuit.id, agent, ageMs, ramp, override, outcomes, now });
   }
 

@@ -84,7 +84,7 @@ function propose(
     ageMs: circuit.ageMs(zone, now),
     seq: expected,
     floor: floorOf(circuit, zone),
-    outcomes: circuit.outcomes,
+    outcomes: circuit.outcomesOf(zone),
     override: look.override(recordId(circuit.id, zone)),
     shadow: governed.shadow === true,
     refresh: held !== undefined && now - held.seenAt >= REFRESH_MS,

@@ -2,7 +2,7 @@
  * What a replica knows of one circuit: what its own agents report, the other replicas' accounts, the records (of all agents, and of
  * single zones) with their ages, and what probes came to. It holds; deciding is `evaluation.ts`'s.
  *
- * Bounds: 64 replicas' accounts, 16 zones, 10,000 agents that turned bad, 1,000 outcomes of probes.
+ * Bounds: 64 replicas' accounts, 16 zones, 10,000 agents that turned bad, an outcome for each permit.
  */
 import type { CircuitSpec } from '../policy/model.js';
 import { type Account, decodeAccount, encodeAccount } from './account.js';
@@ -15,7 +15,6 @@ import { CircuitWindow } from './window.js';
 const ACCOUNTS_MAX = 64;
 const ZONES_MAX = 16;
 const BAD_MAX = 10_000;
-const OUTCOMES_MAX = 1_000;
 /** Without a new account of it for so long, a replica is not there any more. */
 const ACCOUNT_MS = 5_000;
 /** An account that the store has not answered for so long has run out there. */
@@ -60,13 +59,14 @@ interface Sent {
   readonly at: number;
 }
 
+const none: ReadonlyMap<number, boolean> = new Map();
+
 /** All zones: the circuit itself. */
 export const ALL = '';
 
 export class WatchedCircuit {
   /** By zone; ALL is for all. */
   readonly records = new Map<string, Held>();
-  readonly outcomes = new Map<number, boolean>();
   /** Turned bad, or a probe has ended: to be evaluated at once. */
   flagged = false;
   /** Turned bad: to be published at once. */
@@ -79,6 +79,8 @@ export class WatchedCircuit {
   lostEpoch = 0;
   /** Since when somebody should have written, by zone. */
   readonly #wantedSince = new Map<string, number>();
+  /** What probes came to, by zone and permit: two zones may be in the same epoch. */
+  readonly #outcomes = new Map<string, Map<number, boolean>>();
   readonly #sent = new Map<string, Sent>();
   readonly #heardAtZone = new Map<string, number>();
   readonly #badAt = new Map<string, number>();
@@ -151,14 +153,22 @@ export class WatchedCircuit {
 
   /** False: no permit that anybody waits for. */
   probed(agent: string, permit: number, ok: boolean): boolean {
-    if (this.outcomes.has(permit) || this.outcomes.size >= OUTCOMES_MAX) return false;
-    for (const { record } of this.records.values())
-      for (const each of record?.permits ?? [])
-        if (each.permit === permit && each.agent === agent && each.outcome === undefined) {
-          this.outcomes.set(permit, ok);
-          return true;
-        }
+    for (const [zone, { record }] of this.records) {
+      const out = record?.permits.find((each) => each.permit === permit && each.agent === agent);
+      if (!out || out.outcome !== undefined || this.outcomesOf(zone).has(permit)) continue;
+      this.#outcomes.set(zone, new Map(this.outcomesOf(zone)).set(permit, ok));
+      return true;
+    }
     return false;
+  }
+
+  /** Of permits whose end the record doesn't know yet. */
+  outcomesOf(zone: string): ReadonlyMap<number, boolean> {
+    return this.#outcomes.get(zone) ?? none;
+  }
+
+  get hasOutcomes(): boolean {
+    return this.#outcomes.size > 0;
   }
 
   /** For how long no agent of this zone has reported, as far as this replica was listening. */
@@ -231,12 +241,9 @@ export class WatchedCircuit {
     const sent = this.#sent.get(zone);
     if (sent && held.seq > sent.write.expected) this.#sent.delete(zone);
     const { record } = held;
-    for (const { permit, outcome } of record?.permits ?? [])
-      if (outcome !== undefined) this.outcomes.delete(permit);
-    if (record && record.epoch !== before?.epoch) {
-      for (const permit of this.outcomes.keys()) if (!this.#waitsFor(permit)) this.outcomes.delete(permit);
-      if (before && isBack(before, record)) this.#restart(record.epoch);
-    }
+    this.#settle(zone, record);
+    if (record && before && record.epoch !== before.epoch && isBack(before, record))
+      this.#restart(record.epoch);
   }
 
   /** Of these writes, those that this replica has to make: its turn has come, or it has waited for others long enough. */
@@ -284,10 +291,15 @@ export class WatchedCircuit {
     return false;
   }
 
-  #waitsFor(permit: number): boolean {
-    for (const { record } of this.records.values())
-      if (record?.permits.some((each) => each.permit === permit && each.outcome === undefined)) return true;
-    return false;
+  /** What the record knows now, or doesn't wait for any more, is done with. */
+  #settle(zone: string, record: ClusterRecord | undefined): void {
+    const left = new Map<number, boolean>();
+    for (const { permit, outcome } of record?.permits ?? []) {
+      const ok = this.outcomesOf(zone).get(permit);
+      if (outcome === undefined && ok !== undefined) left.set(permit, ok);
+    }
+    if (left.size > 0) this.#outcomes.set(zone, left);
+    else this.#outcomes.delete(zone);
   }
 
   /** On its way back it is judged by what comes from now on. */
