@@ -150,23 +150,24 @@ export function refuseHalted(mirror: Mirror, changes: readonly Wanted[], resume:
   }
 }
 
-/** The operation that lets those of these rollouts go on that are halted; undefined: none is. */
+/**
+ * The operation that lets those of these rollouts go on that are halted; undefined: none is. Of a request that may be repeated it is
+ * always there, since the repeat has to be the same write, and finds them going on.
+ */
 export function resumption(
   { mirror, clock }: Pick<RestContext, 'mirror' | 'clock'>,
-  { author }: Pick<FastifyRequest, 'author'>,
+  { author, headers }: Pick<FastifyRequest, 'author' | 'headers'>,
   changes: readonly Wanted[],
 ): Operation | undefined {
   const { halts, revision } = mirror.halts;
-  let document: string | undefined;
   let next = halts;
   for (const { name, after } of changes) {
     const present = mirror.policy(name);
     const halt = haltInForce(next, present);
     if (!halt || !present || !after || !differsInPercentAlone(present.policy, after)) continue;
-    const resumed = { ...halt, resumed: { author, at: clock.wallNow() } };
-    next = new Map(next).set(name, resumed);
-    document = formatHalts(next, resumed, (other) => mirror.policy(other));
+    next = new Map(next).set(name, { ...halt, resumed: { author, at: clock.wallNow() } });
   }
-  if (document === undefined) return undefined;
+  if (next === halts && headers['idempotency-key'] === undefined) return undefined;
+  const document = formatHalts(next, undefined, (other) => mirror.policy(other));
   return { kind: 'put', name: haltsName, document, expected: revision || null, intent: 'resume' };
 }

@@ -61,16 +61,16 @@ export function parseHalts(document: string): HaltsResult {
   return { ok: true, halts: new Map(data.halts.map((halt) => [halt.policy, halt as Halt])) };
 }
 
-/** The document with this halt in it, without those that hold for nothing any more. */
+/** The document with this halt in it, if there is one, and without those that hold for nothing any more. */
 export function formatHalts(
   halts: Halts,
-  halt: Halt,
+  halt: Halt | undefined,
   present: (name: string) => PolicyRevision | undefined,
 ): string {
   const next = new Map(halts);
-  next.set(halt.policy, { ...halt, reason: halt.reason.slice(0, REASON_LENGTH_MAX) });
+  if (halt) next.set(halt.policy, { ...halt, reason: halt.reason.slice(0, REASON_LENGTH_MAX) });
   const kept = [...next.values()]
-    .filter((one) => one.policy === halt.policy || isOf(present(one.policy), one))
+    .filter((one) => one.policy === halt?.policy || isOf(present(one.policy), one))
     .sort((a, b) => b.at - a.at)
     .slice(0, HALTS_MAX)
     .sort((a, b) => (a.policy < b.policy ? -1 : 1));
