@@ -52,9 +52,10 @@ export function agentRoutes(app: App, { mirror, roster }: RestContext): void {
     async (request, reply) => {
       const { service } = readQuery(listQuery, request);
       const agents = await roster.agents();
+      const rollouts = rolloutsOf(mirror.policies());
       const asked = service === undefined ? agents : agents.filter((row) => row.service === service);
       return answer(request, reply, {
-        agents: asked.map((row) => ({ ...row, rollouts: rolloutsOf(mirror, row) })),
+        agents: asked.map((row) => ({ ...row, rollouts: rollouts(row) })),
       });
     },
   );
@@ -76,7 +77,7 @@ export function agentRoutes(app: App, { mirror, roster }: RestContext): void {
       const agent = await roster.agent(id);
       if (!agent)
         throw new MeshError('not_found', `no agent ${id} is connected; an id reads <service>/<instance>`);
-      return answer(request, reply, { ...agent, rollouts: rolloutsOf(mirror, agent) });
+      return answer(request, reply, { ...agent, rollouts: rolloutsOf(mirror.policies())(agent) });
     },
   );
 }

@@ -108,19 +108,26 @@ export function reachOf(
   };
 }
 
-/** Of each staged rollout that concerns this agent, whether it is for it. */
-export function rolloutsOf(mirror: Mirror, row: AgentRow): z.infer<typeof agentRollouts> {
-  return mirror.policies().flatMap((entry) => {
-    if (!entry.staged || !targetsOf(entry).some((match) => isConcerned(row, match))) return [];
-    const { policy, revision, staged } = entry;
-    return {
+/** Of each staged rollout among these policies that concerns an agent, whether it is for it. */
+export function rolloutsOf(
+  policies: readonly PolicyRevision[],
+): (row: AgentRow) => z.infer<typeof agentRollouts> {
+  const staged = policies.filter((entry) => entry.staged);
+  return (row) => staged.flatMap((entry) => rolloutOf(entry, row));
+}
+
+function rolloutOf(entry: PolicyRevision, row: AgentRow): z.infer<typeof agentRollouts> {
+  if (!targetsOf(entry).some((match) => isConcerned(row, match))) return [];
+  const { policy, revision, staged } = entry;
+  return [
+    {
       policy: policy.name,
       revision,
       percent: policy.rollout.percent,
       reached: reaches(policy, row.instance),
-      previous: staged.previous?.revision ?? null,
-    };
-  });
+      previous: staged?.previous?.revision ?? null,
+    },
+  ];
 }
 
 function isConcerned({ service, callees }: AgentRow, match: Match): boolean {
