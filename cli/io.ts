@@ -5,11 +5,12 @@
 import { type Clock, systemClock } from '../core/clock.js';
 import { type Random, systemRandom } from '../core/random.js';
 
-/** The part of a stream that the CLI needs; `isTTY` and `columns` are there on a terminal. */
+/** The part of a stream that the CLI needs; `isTTY`, `columns` and `rows` are there on a terminal. */
 export interface Sink {
   write(text: string): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
 }
 
 export interface Io {
@@ -25,6 +26,8 @@ export interface Io {
    * a channel to this process is gone.
    */
   readonly interrupted: () => Promise<NodeJS.Signals>;
+  /** Calls `onKey` for each key, without waiting for the end of a line; answers how to stop. Only where standard input is a terminal. */
+  readonly keys: (onKey: (key: string) => void) => () => void;
 }
 
 export function systemIo(): Io {
@@ -36,6 +39,7 @@ export function systemIo(): Io {
     clock: systemClock,
     random: systemRandom,
     interrupted: firstSignal,
+    keys: readKeys,
   };
 }
 
@@ -51,4 +55,18 @@ function firstSignal(): Promise<NodeJS.Signals> {
     process.once('disconnect', () => resolve('SIGTERM'));
     process.channel?.unref();
   });
+}
+
+function readKeys(onKey: (key: string) => void): () => void {
+  const { stdin } = process;
+  if (!stdin.isTTY) return () => undefined;
+  const listen = (chunk: Buffer) => onKey(chunk.toString('utf8'));
+  stdin.setRawMode(true);
+  stdin.on('data', listen);
+  stdin.resume();
+  return () => {
+    stdin.off('data', listen);
+    stdin.setRawMode(false);
+    stdin.pause();
+  };
 }

@@ -11,6 +11,7 @@ import { painter } from './output.js';
 import { misspelt, readVariables } from './settings.js';
 import { applyVerb } from './verbs/apply.js';
 import { brownoutVerb } from './verbs/brownout.js';
+import { circuitVerb } from './verbs/circuit.js';
 import { deleteVerb } from './verbs/delete.js';
 import { demoVerb } from './verbs/demo.js';
 import { diffVerb } from './verbs/diff.js';
@@ -20,6 +21,7 @@ import { getVerb } from './verbs/get.js';
 import { historyVerb } from './verbs/history.js';
 import { rollbackVerb } from './verbs/rollback.js';
 import { statusVerb } from './verbs/status.js';
+import { topVerb } from './verbs/top.js';
 import { upVerb } from './verbs/up.js';
 import { validateVerb } from './verbs/validate.js';
 import { packageVersion } from './version.js';
@@ -50,6 +52,8 @@ export function buildProgram(context: Context): Command {
     historyVerb,
     rollbackVerb,
     brownoutVerb,
+    circuitVerb,
+    topVerb,
   ])
     program.addCommand(verb(context));
   const { io } = context;

@@ -9,17 +9,21 @@ import type { agentsAnswer } from '../../control-plane/rest/agents.js';
 import type { brownoutAnswer } from '../../control-plane/rest/brownout.js';
 import type { circuitsAnswer } from '../../control-plane/rest/circuits.js';
 import type { readyAnswer } from '../../control-plane/rest/health.js';
+import type { freezeAnswer } from '../../control-plane/rest/overrides.js';
 import type { policiesAnswer } from '../../control-plane/rest/policies.js';
 import type { statusAnswer } from '../../control-plane/rest/status.js';
 import { wait } from '../../core/clock.js';
 import { MeshError } from '../../core/errors.js';
+import { whyOf } from '../circuit-tables.js';
 import { type Context, noteStale, remoteVerb } from '../context.js';
 import { type ExitCode, exitCodes } from '../exit-codes.js';
 import { colourOfState, count, duration, type Output, printable, retryIn } from '../output.js';
 import { wholeNumber } from '../remote.js';
 import type { Answer, RestClient } from '../rest-client.js';
+import { askFreeze } from '../top-table.js';
 import { rolloutLine } from '../writes.js';
 import { levelLine } from './brownout.js';
+import { frozenLine } from './circuit.js';
 
 type Status = z.infer<typeof statusAnswer>;
 
@@ -97,15 +101,17 @@ interface Mesh {
   readonly circuits: z.infer<typeof circuitsAnswer>['circuits'];
   /** Undefined: a control plane of before there was any. */
   readonly brownout: z.infer<typeof brownoutAnswer> | undefined;
+  readonly freeze: z.infer<typeof freezeAnswer> | undefined;
 }
 
 async function showMesh(client: RestClient, output: Output): Promise<ExitCode> {
-  const [ready, policies, agents, circuits, brownout] = await Promise.all([
+  const [ready, policies, agents, circuits, brownout, freeze] = await Promise.all([
     client.ask<Mesh['ready']>('/readyz'),
     client.ask<Mesh['policies']>('/v1/policies'),
     client.ask<z.infer<typeof agentsAnswer>>('/v1/agents'),
     client.ask<z.infer<typeof circuitsAnswer>>('/v1/circuits'),
     askBrownout(client),
+    askFreeze(client),
   ]);
   const mesh: Mesh = {
     ready: ready.body,
@@ -113,6 +119,7 @@ async function showMesh(client: RestClient, output: Output): Promise<ExitCode> {
     agents: agents.body.agents,
     circuits: circuits.body.circuits,
     brownout,
+    freeze,
   };
   const summary = summarise(mesh);
   noteStale(output, policies.stale);
@@ -129,7 +136,7 @@ async function askBrownout(client: RestClient): Promise<Mesh['brownout']> {
   }
 }
 
-function summarise({ ready, policies, agents, circuits, brownout }: Mesh) {
+function summarise({ ready, policies, agents, circuits, brownout, freeze }: Mesh) {
   return {
     mesh: ready.mesh,
     replica: ready.replica,
@@ -147,20 +154,28 @@ function summarise({ ready, policies, agents, circuits, brownout }: Mesh) {
     ),
     circuits: {
       total: circuits.length,
-      troubled: circuits.flatMap(({ id, policy, agents: rows }) =>
-        rows
-          .filter(({ state }) => state !== 'closed')
-          .map(({ agent, state, revision, retryAfterMs, reason }) => ({
-            circuit: id,
-            state,
-            agent,
-            policy: `${policy}@${revision}`,
-            retryAfterMs,
-            reason,
-          })),
-      ),
+      frozen: freeze?.frozen ? freeze : null,
+      troubled: circuits.flatMap(troubledOf),
     },
   };
+}
+
+/** One line for what the mesh or an operator says, which its agents follow; else one for each agent that sees it. */
+function troubledOf(circuit: Mesh['circuits'][number]) {
+  const { id, state: worst, policy, revision: newest, agents, cluster, override } = circuit;
+  const ofMesh = override || (cluster && cluster.state !== 'closed' && !cluster.shadow);
+  if (ofMesh)
+    return [
+      {
+        ...{ circuit: id, state: worst, agent: 'mesh', policy: `${policy}@${newest}` },
+        ...{ retryAfterMs: cluster?.nextStepMs ?? 0, reason: whyOf(circuit) },
+      },
+    ];
+  return agents
+    .filter(({ state }) => state !== 'closed')
+    .map(({ agent, state, revision, retryAfterMs, reason }) => ({
+      ...{ circuit: id, state, agent, policy: `${policy}@${revision}`, retryAfterMs, reason },
+    }));
 }
 
 function shortOf({ level, source, reason, ttlMs }: NonNullable<Mesh['brownout']>) {
@@ -189,6 +204,7 @@ function renderMesh(summary: Summary, output: Output): string {
     );
   if (summary.brownout && summary.brownout.level > 0)
     parts.push(`brownout: ${levelLine(summary.brownout, output)}`);
+  if (circuits.frozen) parts.push(frozenLine(circuits.frozen, output));
   if (circuits.troubled.length === 0)
     parts.push(paint('green', `all of ${count(circuits.total, 'circuit')} closed`));
   else

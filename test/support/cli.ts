@@ -18,7 +18,19 @@ export interface Ran {
 
 export async function runCli(
   argv: readonly string[],
-  { env = {}, stdin = '', tty = false }: { env?: Record<string, string>; stdin?: string; tty?: boolean } = {},
+  {
+    env = {},
+    stdin = '',
+    tty = false,
+    keys = () => () => undefined,
+    interrupted = () => new Promise(() => undefined),
+  }: {
+    env?: Record<string, string>;
+    stdin?: string;
+    tty?: boolean;
+    keys?: Io['keys'];
+    interrupted?: Io['interrupted'];
+  } = {},
 ): Promise<Ran> {
   const text = { stdout: '', stderr: '' };
   const sink = (name: keyof typeof text) => ({
@@ -34,7 +46,8 @@ export async function runCli(
     readStdin: async () => stdin,
     clock: systemClock,
     random: systemRandom,
-    interrupted: () => new Promise(() => undefined),
+    interrupted,
+    keys,
   };
   return { code: await run(argv, io), ...text };
 }
