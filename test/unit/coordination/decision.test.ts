@@ -72,6 +72,14 @@ describe('a circuit of the mesh opens', () => {
     expect(judged(of(49)).kind).to.equal('fine');
   });
 
+  it('by seven of a hundred where the quorum is 7 %', () => {
+    const { cluster } = circuitSpec();
+    const spec = circuitSpec({ failureRate: 0.05, cluster: { ...cluster, quorum: 0.07 } });
+    const of = (bad: number) => [...reporters(bad, { failed: 10 }), ...reporters(100 - bad, {}, bad)];
+    expect(judged(of(7), { spec }).kind).to.equal('open');
+    expect(judged(of(6), { spec }).kind).to.equal('fine');
+  });
+
   it('says what one reporter was cut to', () => {
     const found = judged([...reporters(19, { failed: 9 }), heard('x', { calls: 1_000, failed: 1_000 })]);
     expect(found)
@@ -168,6 +176,11 @@ describe('endpoints at fault', () => {
   it('open the circuit where none of them is registered: they cannot be taken out', () => {
     expect(judged(spread(20, 5), { endpoints: ['other:1', 'other:2'] })).to.deep.include({ kind: 'open' });
     expect(judged(spread(20, 2), { endpoints: [] }).kind).to.equal('fine');
+  });
+  it('are the service where too few calls say that the rest is healthy', () => {
+    const two = addresses.slice(0, 2);
+    const all = [...spread(10, 1, 10, two.slice(0, 1)), heard('x', { endpoint: two[1] as string, calls: 2 })];
+    expect(judged(all, { endpoints: two })).to.deep.include({ kind: 'open', zone: undefined });
   });
   it('do not hide that the rest has died since', () => {
     const window = new CircuitWindow(2_000);

@@ -174,13 +174,14 @@ describe('window of a circuit of the mesh', () => {
     const window = new CircuitWindow(WINDOW_MS);
     const suspects = (now: number, failed: number) => {
       for (const each of reporters(5)) window.record(each, now);
-      window.record(heard('pay/p-0', { failed }), now);
+      window.record(heard('pay/p-0', { calls: Math.max(10, failed), failed }), now);
       return window.view(spec, now).suspects;
     };
     for (let now = 0; now < 800; now += 100) expect(suspects(now, 10), `${now} ms`).to.deep.equal([]);
     expect(suspects(800, 10)).to.deep.equal(['pay/p-0']);
     for (let now = 900; now < 1_800; now += 100) suspects(now, 0);
     expect(suspects(1_800, 0)).to.deep.equal([]);
+    expect(suspects(1_900, 1_000).concat(suspects(2_000, 1_000)), 'anew').to.deep.equal([]);
   });
 
   it('suspects nobody while the others are over too', () => {
