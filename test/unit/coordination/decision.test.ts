@@ -238,7 +238,7 @@ function twin(
     some.reduce((sum, each) => sum + each[field], 0);
   const own = (some: readonly Heard[], agent: string) => some.filter((each) => each.agent === agent);
   const isOver = (some: readonly Heard[]) => total(some, 'failed') * 2 >= total(some, 'calls');
-  const healthy = (calls: number, failed: number) => calls > 0 && failed * 4 < calls;
+  const healthy = (calls: number, failed: number) => calls > 0 && failed * 4 < calls - 1e-4;
   const over = (some: readonly Heard[]) => agentsOf(some).filter((agent) => isOver(own(some, agent))).length;
   const needed = (some: readonly Heard[]) => {
     let least = 0;
