@@ -3,8 +3,13 @@ import { expect } from 'chai';
 import { Admission } from '../../../control-plane/grpc/admission.js';
 import { ReportedCircuits } from '../../../control-plane/grpc/circuits.js';
 import { HealthWindow } from '../../../control-plane/grpc/health-window.js';
+import { noMetrics } from '../../../control-plane/grpc/metrics.js';
+import { Reports } from '../../../control-plane/grpc/reports.js';
+import type { Room } from '../../../control-plane/grpc/room.js';
+import type { CircuitChange } from '../../../control-plane/ports.js';
 import { seededRandom } from '../../../core/random.js';
-import type { CircuitState } from '../../../proto/messages.js';
+import type { CircuitState, Report } from '../../../proto/messages.js';
+import { helloOf } from '../../support/stream/raw-agent.js';
 
 const circuit = (policy: string, state: string): CircuitState => ({
   id: `inventory|${policy}`,
@@ -18,6 +23,27 @@ const circuit = (policy: string, state: string): CircuitState => ({
   reason: '',
 });
 const options = { whole: false, possible: () => true, now: 0 };
+
+describe('reports of an agent', () => {
+  it('tell of what they found on connecting as found, and of what changed since as news', () => {
+    const changes: CircuitChange[] = [];
+    const room = {
+      metrics: noMetrics,
+      events: { circuit: (change: CircuitChange) => void changes.push(change), changed: () => {} },
+      mirror: { revision: 9, policy: () => ({}) },
+    } as unknown as Room;
+    const reports = new Reports(helloOf({ agent: 'checkout/a' }), room, undefined);
+    const report = (seq: number, ...circuits: CircuitState[]): Report => ({
+      ...{ seq, elapsedMs: 0, cells: [], probes: [], rates: [], circuits },
+    });
+    reports.take(report(1, circuit('a', 'open')), 0);
+    reports.take(report(2, circuit('b', 'open')), 1);
+    expect(changes.map(({ row, found }) => [row.policy, found])).to.deep.equal([
+      ['a', true],
+      ['b', undefined],
+    ]);
+  });
+});
 
 describe('reported circuits', () => {
   it('keeps a bounded number, and the closed ones go first', () => {
