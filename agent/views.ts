@@ -4,6 +4,7 @@
 import type { Effective } from '../core/policy/model.js';
 import type { Bulkhead } from '../core/resilience/bulkhead.js';
 import type { CircuitStateName } from '../core/resilience/circuit.js';
+import { DIRECTED_RETRY_MS } from '../core/resilience/direction.js';
 import { type CircuitChange, circuitId, describe, type Parts, type Use } from './parts.js';
 
 export interface CircuitView {
@@ -39,11 +40,13 @@ export function circuitView(
   if (!section) return undefined;
   const id = circuitId(callee, method, section.value, section.source);
   const circuit = parts.circuit(id)?.circuit;
+  const state = circuit?.state(now) ?? unmade(id) ?? 'closed';
+  const refuses = state === 'open' || state === 'forced-open';
   return {
     id,
-    state: circuit?.state(now) ?? unmade(id) ?? 'closed',
+    state,
     epoch: circuit?.epoch ?? 1,
-    retryAfterMs: circuit?.retryAfterMs(now) ?? 0,
+    retryAfterMs: circuit?.retryAfterMs(now) ?? (refuses ? DIRECTED_RETRY_MS : 0),
     ...section.source,
   };
 }

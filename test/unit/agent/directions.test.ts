@@ -84,10 +84,11 @@ describe('directives of the mesh', () => {
   });
 
   it('that come before the policy do as well', async () => {
-    const { state, take, now, call } = setUp();
+    const { state, take, now, call, targets } = setUp();
     take(directive('open'));
     state.apply(delta());
     expect(now()).to.equal('open');
+    expect(targets.circuit('inventory').retryAfterMs, 'before it is made').to.equal(1_000);
     expect(String(await rejectionOf(call()))).to.include('the mesh opened it: 12 of 20 agents agree');
   });
 
