@@ -19,7 +19,7 @@ import type {
 } from './contract.js';
 import { directiveOf } from './directive.js';
 import { endpointsOut } from './ejection.js';
-import { evaluated, type Look, partsOf, recordId, wouldOpen } from './evaluation.js';
+import { evaluated, isCalm, type Look, partsOf, recordId, wouldOpen } from './evaluation.js';
 import { Listening } from './listening.js';
 import type { ClusterDirective, ClusterRecord, Heard } from './model.js';
 import { Panic } from './panic.js';
@@ -28,7 +28,7 @@ import { Ranks } from './ranks.js';
 import { decodeRecord, encodeRecord } from './record-text.js';
 import { circuitViews } from './show.js';
 import { Watched } from './watched.js';
-import { ALL, type Held, type Wanted, type WatchedCircuit } from './watched-circuit.js';
+import { ALL, type Held, type Turned, type Wanted, type WatchedCircuit } from './watched-circuit.js';
 
 const LOOKS_EVERY_MS = 50;
 
@@ -52,7 +52,7 @@ export class Coordinator implements CoordinatorPart {
     const turned = watched.heard(plain, governed.spec, now);
     const state = watched.recordOf(ALL)?.state ?? 'closed';
     if (state !== 'closed' && state !== 'ramping') return false;
-    if (!turned && !this.#isAboutToOpen(watched, governed, plain, now)) return false;
+    if (!this.#matters(watched, governed, turned, now)) return false;
     watched.flagged = true;
     watched.unpublished = true;
     return true;
@@ -196,11 +196,16 @@ export class Coordinator implements CoordinatorPart {
     return { governed, override, frozen, listeningSince, random, now };
   }
 
-  /** Another bad report of an agent that was bad before: the one with which the whole crosses the threshold must not wait for a tick. */
-  #isAboutToOpen(circuit: WatchedCircuit, governed: Governed, heard: Heard, now: number): boolean {
-    if (heard.failed === 0 && heard.slow === 0) return false;
-    if (now - circuit.lookedAt < LOOKS_EVERY_MS || this.#listening.isFrozen) return false;
+  /**
+   * A bad report is urgent if its agent was well before, unless all agents together are: in a large fleet somebody always has a failure.
+   * And so is the one with which the whole crosses the threshold, whoever it is of.
+   */
+  #matters(circuit: WatchedCircuit, governed: Governed, turned: Turned, now: number): boolean {
+    if (turned === 'well') return false;
+    if (now - circuit.lookedAt < LOOKS_EVERY_MS) return turned === 'bad' && !circuit.calm;
     circuit.lookedAt = now;
+    circuit.calm = isCalm(governed.spec, circuit.view(governed.spec, now));
+    if (turned === 'bad') return !circuit.calm;
     return wouldOpen(circuit, this.#look(governed, this.options.frozen(), now));
   }
 

@@ -2,10 +2,12 @@
  * One look at a circuit: what its windows ask for, and what its records (of all agents, and of single zones) have to become. While
  * the circuit of all is not closed, no zone's is.
  */
+import type { CircuitSpec } from '../policy/model.js';
 import type { Governed, Override } from './contract.js';
 import { verdict } from './decision.js';
 import type { ClusterRecord, Situation, Verdict, View } from './model.js';
 import { advance } from './record.js';
+import { atLeast, isHealthy } from './thresholds.js';
 import type { Occasion } from './transition.js';
 import { ALL, type Wanted, type WatchedCircuit } from './watched-circuit.js';
 
@@ -123,6 +125,12 @@ function floorOf(circuit: WatchedCircuit, zone: string): number {
 
 function isShut(record: ClusterRecord | undefined): boolean {
   return record !== undefined && record.state !== 'closed';
+}
+
+/** Far from the threshold, by as many calls as it takes to say so. */
+export function isCalm(spec: CircuitSpec, { spans }: View): boolean {
+  const telling = spans.find(({ calls }) => atLeast(calls, spec.minimumCalls));
+  return telling !== undefined && isHealthy(spec, telling);
 }
 
 /** No failure and nothing slow: whatever the policy, there is nothing to decide. */

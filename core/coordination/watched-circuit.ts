@@ -54,6 +54,9 @@ interface Learnt {
   deliveredAt: number;
 }
 
+/** What a report says of its agent: over the threshold by itself, and whether it was before. */
+export type Turned = 'well' | 'bad' | 'still-bad';
+
 interface Sent {
   readonly write: RecordWrite;
   readonly at: number;
@@ -75,6 +78,8 @@ export class WatchedCircuit {
   heardAt: number;
   /** When it was last looked at between two ticks. */
   lookedAt = Number.NEGATIVE_INFINITY;
+  /** What that look said: far from opening. */
+  calm = false;
   /** The greatest epoch of records that are not there any more: agents have heard of it. */
   lostEpoch = 0;
   /** Since when somebody should have written, by zone. */
@@ -129,8 +134,7 @@ export class WatchedCircuit {
     return held?.record ? held.record.ageMs + Math.max(0, now - held.seenAt) : 0;
   }
 
-  /** True: this agent turned bad, which it was not in its reports before. */
-  heard(heard: Heard, spec: CircuitSpec, now: number): boolean {
+  heard(heard: Heard, spec: CircuitSpec, now: number): Turned {
     this.#windowFor(spec).record(heard, now);
     this.#pooled = undefined;
     if (heard.calls > 0 || heard.blocked > 0) {
@@ -138,11 +142,11 @@ export class WatchedCircuit {
       this.#ownHeardAt = now;
       this.#hearZone(heard.zone, now);
     }
-    if (faultOf(spec, heard) === undefined) return false;
+    if (faultOf(spec, heard) === undefined) return 'well';
     const before = this.#badAt.get(heard.agent);
-    if (before === undefined && this.#badAt.size >= BAD_MAX) return false;
+    if (before === undefined && this.#badAt.size >= BAD_MAX) return 'still-bad';
     this.#badAt.set(heard.agent, now);
-    return before === undefined || now - before > BAD_MS;
+    return before === undefined || now - before > BAD_MS ? 'bad' : 'still-bad';
   }
 
   left(agent: string): void {

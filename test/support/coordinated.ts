@@ -183,7 +183,7 @@ export class CoordinatedFleet {
     );
     this.agents = Array.from({ length: agents }, (_, i) => {
       const replica = this.replicas[i % replicas] as FakeReplica;
-      return new FakeAgent(`checkout/${i}`, i % 2 === 0 ? 'a' : 'b', replica, callsPerSecond);
+      return new FakeAgent(`checkout/${i}`, Math.floor(i / 2) % 2 === 0 ? 'a' : 'b', replica, callsPerSecond);
     });
     for (const { coordinator } of this.replicas)
       coordinator.setReplicas(
@@ -221,10 +221,5 @@ export class CoordinatedFleet {
       if (reached()) return i;
     }
     throw new Error(`not reached within ${secondsMax} s: ${this.state}, ${this.record?.reason ?? ''}`);
-  }
-
-  /** The first in rank, as the replicas see it. */
-  states(): string[] {
-    return this.store.written.map(({ state }) => state);
   }
 }

@@ -356,6 +356,16 @@ describe('a coordinator', () => {
     expect(heard(2, 5_000)).to.equal(true);
   });
 
+  it('calls no single failure urgent in a large fleet that is well, and calls it urgent once many fail', () => {
+    const coordinator = new Coordinator(options);
+    const heard = (agent: number, failed: number, now: number) =>
+      coordinator.heard(inventory, { ...report, agent: `checkout/${agent}`, calls: 1, failed }, now);
+    for (let agent = 0; agent < 500; agent++) heard(agent, 0, 1_000);
+    expect(heard(500, 1, 1_000)).to.equal(false);
+    const urgent = Array.from({ length: 400 }, (_, i) => heard(i, 1, 1_001 + i));
+    expect(urgent.indexOf(true)).to.be.within(100, 250);
+  });
+
   it('survives reports that are none', () => {
     const coordinator = new Coordinator(options);
     const bad = [Number.NaN, -1, Number.POSITIVE_INFINITY, 1e300];
