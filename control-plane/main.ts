@@ -81,7 +81,7 @@ async function start(settings: Settings, resources: Resources): Promise<ControlP
     ...{ mirror, store, replica, clock, random, logger },
     metrics: telemetry,
     override: (circuit) => overrides.override(circuit),
-    overridden: () => overrides.all().keys(),
+    overridden: () => overrides.lately(),
     frozen: () => overrides.frozen(),
   });
   resources.opened('circuits', () => circuits.close());

@@ -5,13 +5,15 @@
  */
 import type { Clock, Timer } from '../core/clock.js';
 import type { Override } from '../core/coordination/contract.js';
-import type { Decision } from '../core/coordination/overrides.js';
+import { type Decision, OVERRIDES_MAX } from '../core/coordination/overrides.js';
 import { messageOf } from '../core/errors.js';
 import type { Mirror, Overrides } from './ports.js';
 import type { Logger } from './telemetry/logger.js';
 
 /** Timers take no more than 2^31 ms, and an early look is harmless. */
 const LOOK_AGAIN_MS = 3_600_000;
+/** So long afterwards agents still hear that an override is over. */
+const LATELY_MS = 60_000;
 
 export interface OverridesOptions {
   readonly mirror: Pick<Mirror, 'overrides' | 'on'>;
@@ -37,6 +39,9 @@ class OverrideKeeper implements Overrides {
   /** Circuits whose override holds, as was told last. */
   #told: ReadonlySet<string> = new Set();
   #toldFrozen = '';
+  /** Circuits whose override is over, and when it ended. */
+  #over: ReadonlyMap<string, number> = new Map();
+  #lately: ReadonlySet<string> = new Set();
   #next: Timer | undefined;
 
   constructor({ mirror, clock, logger }: OverridesOptions) {
@@ -54,6 +59,10 @@ class OverrideKeeper implements Overrides {
 
   all(): ReadonlyMap<string, Override> {
     return new Map([...this.#overrides].filter(([, override]) => this.#holds(override)));
+  }
+
+  lately(): ReadonlySet<string> {
+    return this.#lately;
   }
 
   frozen(): string {
@@ -124,6 +133,7 @@ class OverrideKeeper implements Overrides {
     const any = circuits.size > 0 || frozen !== this.#toldFrozen;
     if (frozen !== this.#toldFrozen)
       this.#logger.warn({ frozen }, frozen === '' ? 'circuits may open again' : 'no circuit opens');
+    this.#remember(held);
     this.#told = held;
     this.#toldFrozen = frozen;
     this.#awaitEnd();
@@ -136,12 +146,23 @@ class OverrideKeeper implements Overrides {
       }
   }
 
+  /** At most as many as there may be overrides, the last ones. */
+  #remember(held: ReadonlySet<string>): void {
+    const now = this.#clock.now();
+    const over = new Map([...this.#over].filter(([, at]) => now - at < LATELY_MS));
+    for (const circuit of this.#told) if (!held.has(circuit)) over.set(circuit, now);
+    for (const circuit of held) over.delete(circuit);
+    this.#over = new Map([...over].slice(-OVERRIDES_MAX));
+    this.#lately = new Set([...held, ...this.#over.keys()]);
+  }
+
   #awaitEnd(): void {
     this.#next?.cancel();
     this.#next = undefined;
     const now = this.#clock.now();
     let leftMs = Number.POSITIVE_INFINITY;
     for (const { endsAt } of this.#ends.values()) if (endsAt > now) leftMs = Math.min(leftMs, endsAt - now);
+    for (const at of this.#over.values()) leftMs = Math.min(leftMs, at + LATELY_MS - now);
     if (leftMs === Number.POSITIVE_INFINITY) return;
     this.#next = this.#clock.after(Math.ceil(Math.min(leftMs, LOOK_AGAIN_MS)), () => this.#tell(new Set()));
   }

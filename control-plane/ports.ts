@@ -280,6 +280,8 @@ export interface Overrides {
   override(circuit: string): Override | undefined;
   /** By circuit; at most 1,000. */
   all(): ReadonlyMap<string, Override>;
+  /** Circuits of which something holds, or did within the last minute: agents have to hear that it is over. */
+  lately(): ReadonlySet<string>;
   /** The kill switch, in words; empty: circuits may open. */
   frozen(): string;
   freeze(): Omit<Override, 'state'> | undefined;

@@ -95,13 +95,24 @@ export class GovernedCircuits {
     return found;
   }
 
-  #govern(circuit: string): Governed | undefined {
+  /**
+   * A circuit that agents keep for themselves, as one of the mesh: while an operator says something of it. It is told and shown like
+   * any other, and nothing is reported of it, so that nothing else is decided. Undefined: no policy makes such a circuit.
+   */
+  overridden(circuit: string): Governed | undefined {
+    return this.#govern(circuit, ownSpec);
+  }
+
+  #govern(
+    circuit: string,
+    specOf: (entry: PolicyRevision) => CircuitSpec | undefined = clusterSpec,
+  ): Governed | undefined {
     const [callee = '', name = '', ...rest] = circuit.split('|');
     const method = rest.join('|');
     const entry = this.#mirror.policy(name);
     if (!entry) return undefined;
     for (const one of revisionsOf(entry)) {
-      const spec = clusterSpec(one);
+      const spec = specOf(one);
       const { match, mode } = one.policy;
       if (!spec || (match.to !== '*' && match.to !== callee)) continue;
       if (method !== '' && spec.per !== 'method') continue;
@@ -182,6 +193,11 @@ function hasCircuit({ policy }: PolicyRevision): boolean {
 function clusterSpec({ policy }: PolicyRevision): CircuitSpec | undefined {
   const { circuit } = policy.spec;
   return policy.mode !== 'off' && circuit?.scope === 'cluster' ? circuit : undefined;
+}
+
+function ownSpec({ policy }: PolicyRevision): CircuitSpec | undefined {
+  const { circuit } = policy.spec;
+  return policy.mode !== 'off' && circuit ? { ...circuit, scope: 'cluster' } : undefined;
 }
 
 /** As agents name their circuits. */

@@ -4,14 +4,15 @@
  * through the store, decides, and writes what it has decided; what follows is told to agents, people and figures.
  *
  * A tick costs the store one exchange (`Store.exchangeHealth`), however many agents there are, and one write for each record that
- * changes. While no policy asks for a circuit of the mesh nothing is read, written or counted. Without an answer for 2 s it is frozen:
- * nothing is decided, directives lapse, and with the next answer it goes on by itself.
+ * changes. While no policy asks for a circuit of the mesh, and no operator says anything of another, nothing is read, written or
+ * counted. Without an answer for 2 s it is frozen: nothing is decided, directives lapse, and with the next answer it goes on by itself.
  */
 import { type Clock, type Timer, wait } from '../../core/clock.js';
 import type {
   ClusterTransition,
   ClusterView,
   CoordinatorPart,
+  Governed,
   Override,
   RecordWrite,
 } from '../../core/coordination/contract.js';
@@ -39,11 +40,13 @@ export interface CircuitRoomOptions {
   readonly metrics?: CircuitMetrics;
   /** What an operator says of this circuit at present; absent: nothing. */
   readonly override?: (circuit: string) => Override | undefined;
-  /** Circuits of which an operator says something. */
-  readonly overridden?: () => Iterable<string>;
+  /** Circuits of which an operator says something, or did a moment ago: also those that agents keep for themselves. */
+  readonly overridden?: () => ReadonlySet<string>;
   /** The kill switch, in words; empty or absent: circuits may open. */
   readonly frozen?: () => string;
 }
+
+const none: ReadonlySet<string> = new Set();
 
 const BEAT_MS = 1_000;
 /** So long after the question that was answered last: the next beat is within 3 s of it. */
@@ -78,10 +81,10 @@ export class CircuitRoom implements Circuits {
   constructor(options: CircuitRoomOptions) {
     this.#options = options;
     const { mirror, replica, clock, random, logger, metrics = noCircuitMetrics } = options;
-    const { override = () => undefined, overridden = () => [], frozen = () => '' } = options;
+    const { override = () => undefined, overridden = () => none, frozen = () => '' } = options;
     this.#metrics = metrics;
     this.#governed = new GovernedCircuits(mirror);
-    const governed = (circuit: string) => this.#governed.governed(circuit);
+    const governed = (circuit: string) => this.#governedBy(circuit);
     this.#coordinator = new Coordinator({ replica, random, governed, override, overridden, frozen });
     this.news = new News({ coordinator: this.#coordinator, clock, logger });
     this.#pacer = new Pacer(clock, (extent) => this.#round(extent));
@@ -177,7 +180,14 @@ export class CircuitRoom implements Circuits {
   // --- rounds
 
   get #active(): boolean {
-    return this.#governed.any && this.#options.mirror.dataset !== '';
+    if (this.#options.mirror.dataset === '') return false;
+    return this.#governed.any || (this.#options.overridden?.() ?? none).size > 0;
+  }
+
+  #governedBy(circuit: string): Governed | undefined {
+    const found = this.#governed.governed(circuit);
+    if (found || this.#options.overridden?.().has(circuit) !== true) return found;
+    return this.#governed.overridden(circuit);
   }
 
   #isAway(now: number): boolean {
@@ -263,7 +273,7 @@ export class CircuitRoom implements Circuits {
 
   #changed(changes: readonly ClusterTransition[]): void {
     for (const change of changes) this.#metrics.transition(change.after.state);
-    const isShadow = ({ id }: ClusterRecord) => this.#governed.governed(partsOf(id).circuit)?.shadow ?? false;
+    const isShadow = ({ id }: ClusterRecord) => this.#governedBy(partsOf(id).circuit)?.shadow ?? false;
     if (changes.length > 0)
       this.news.changed(changes.map((change) => ({ ...change, shadow: isShadow(change.after) })));
   }
@@ -290,7 +300,7 @@ export class CircuitRoom implements Circuits {
   #policies(): void {
     const before = this.#active;
     this.#governed.changed();
-    this.#coordinator.forget((circuit) => this.#governed.governed(circuit) === undefined);
+    this.#coordinator.forget((circuit) => this.#governedBy(circuit) === undefined);
     if (this.#active && !before) this.#begin();
     if (!this.#governed.any) this.news.all();
   }

@@ -4,10 +4,13 @@ import { circuitAnswer, circuitsAnswer } from '../../control-plane/rest/circuits
 import type { App } from '../../control-plane/rest/context.js';
 import { freezeAnswer, freezeWriteAnswer, overrideAnswer } from '../../control-plane/rest/overrides.js';
 import { buildRest } from '../../control-plane/rest/server.js';
+import { connect, type Mesh } from '../../sdk/index.js';
 import { clusterView } from '../support/cluster-view.js';
 import { circuitRow } from '../support/fake-roster.js';
+import { keptLogger } from '../support/logs.js';
 import { issuesOf, policy, type RestClient, type Running, restClient, startRest } from '../support/rest.js';
 import { restContext, type TestContext } from '../support/rest-context.js';
+import { until } from '../support/until.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
 const id = 'inventory|guard';
@@ -220,14 +223,39 @@ describe('overrides over REST', () => {
   });
 });
 
-describe('overrides of a control plane', () => {
+describe('overrides as services meet them', () => {
   let sg: Running;
-  afterEach(() => sg.close());
-
-  it('reach the other rooms, under the name of the token, and only from operators', async () => {
+  let mesh: Mesh;
+  beforeEach(async () => {
     sg = await startRest();
-    await sg.put('/v1/policies/guard', policy('guard', { spec: { circuit: {} } }));
-    expect((await sg.put(path, open)).status).to.equal(200);
-    expect((await sg.get(`/v1/circuits/${id}`)).body).to.include({ state: 'forced-open' });
   });
+  afterEach(async () => {
+    await mesh?.close();
+    await sg.close();
+  });
+
+  for (const scope of ['local', 'cluster'])
+    it(`open a circuit of scope ${scope} at once, also where nobody has called yet, and let go of it`, async () => {
+      await sg.put('/v1/policies/guard', policy('guard', { spec: { circuit: { scope } } }));
+      await sg.put(path, open);
+      mesh = await connect({
+        ...{ service: 'checkout', controlPlane: sg.plane.grpcAddress, callees: ['inventory'] },
+        ...{ snapshot: false, logger: keptLogger() },
+      });
+      const call = () => mesh.guard('inventory', () => 'ok').catch(({ code }: { code: string }) => code);
+      await until(async () => (await call()) === 'circuit_open', { what: 'the circuit to be forced open' });
+      expect(mesh.circuit('inventory')).to.include({ state: 'forced-open' });
+      await until(async () => (await sg.get(`/v1/circuits/${id}`)).body.agents.length > 0, {
+        what: 'a report',
+      });
+      expect((await sg.get(`/v1/circuits/${id}`)).body).to.include({ state: 'forced-open' });
+      await sg.delete(path);
+      await until(async () => (await call()) === 'ok', {
+        what: 'the circuit to be left to itself',
+        timeoutMs: 3000,
+      });
+      await sg.put(path, { ...open, state: 'closed' });
+      await until(() => mesh.circuit('inventory').state === 'forced-closed', { what: 'the override' });
+      expect(await call()).to.equal('ok');
+    });
 });

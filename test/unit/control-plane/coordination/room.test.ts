@@ -231,7 +231,7 @@ describe('the room of circuits of the mesh', () => {
     const override = { state: 'open', reason: 'drill', author: 'ann', revision: 1, endsAt: 1e9 } as const;
     const room = open('r1', {
       override: () => (forced ? override : undefined),
-      overridden: () => (forced ? [ID] : []),
+      overridden: () => new Set(forced ? [ID] : []),
     });
     await moveOn(clock, 1_200);
     forced = true;
