@@ -48,8 +48,10 @@ export class Fleet {
   readonly zones: string[] = [];
   readonly groups: Callers[] = [];
   readonly circuits: Circuit[] = [];
-  /** By lane: of the mesh's half-open period that it was told of; -1: it wasn't. */
+  /** By lane: the mesh's half-open period that it was told of, as `Store.periodOf` numbers it; -1: it wasn't. */
   readonly probing: Float64Array;
+  /** By lane: when that lapses. */
+  readonly probingEndsAt: Float64Array;
   /** By lane: endpoints out of discovery, a bit each. */
   readonly ejected: Int32Array;
   /** Called when something of an agent turned bad, or a probe came to something. */
@@ -75,6 +77,7 @@ export class Fleet {
     this.#endpoints = Math.max(...callees.map(({ endpoints }) => endpoints.length));
     const lanes = this.size * callees.length;
     this.probing = new Float64Array(lanes).fill(-1);
+    this.probingEndsAt = new Float64Array(lanes);
     this.ejected = new Int32Array(lanes);
     this.#counts = new Uint16Array(lanes * this.#endpoints * FIELDS);
     this.#blocked = new Uint32Array(lanes);
@@ -213,8 +216,9 @@ export class Fleet {
     callee.answer(endpoint, this.zones[agent] as string);
     const { failed, tookMs } = callee;
     const slow = tookMs >= this.#slowCallMs;
-    const permitEpoch = probe ? (this.probing[lane] as number) : -1;
-    this.#meter.attempt(index, probe, permitEpoch, failed, failed || slow, group.fromMs > 0);
+    const byPermit = probe && now < (this.probingEndsAt[lane] as number);
+    const period = byPermit ? (this.probing[lane] as number) : -1;
+    this.#meter.attempt(index, probe, period, failed, failed || slow, group.fromMs > 0);
     this.#loop.post(tookMs, END, lane, handle, endpoint | (failed ? FAILED : 0) | (slow ? SLOW : 0));
   }
 

@@ -50,19 +50,19 @@ export class Meter {
     this.shut = callees.map(() => 0);
   }
 
-  /** `permitEpoch`: of the mesh's half-open period whose permit let it through; -1: none did. */
+  /** `period`: the mesh's half-open period whose permit let it through; -1: none did. */
   attempt(
     callee: number,
     probe: boolean,
-    permitEpoch: number,
+    period: number,
     failed: boolean,
     bad: boolean,
     newcomer: boolean,
   ): void {
     const well = (this.callees[callee] as Callee).sickSince === undefined;
     if (failed) this.failed++;
-    if (permitEpoch >= 0) {
-      const key = `${callee} ${permitEpoch}`;
+    if (period >= 0) {
+      const key = `${callee} ${period}`;
       this.#probes.set(key, (this.#probes.get(key) ?? 0) + 1);
     }
     if (probe) return;
@@ -147,6 +147,8 @@ export class Meter {
       'rejected-when-well': this.rejectedWhenWell,
       'probes-per-epoch': Math.max(0, ...this.#probes.values()),
       strays: this.strays,
+      opened: new Set(this.#moments.filter(({ state }) => state === 'open').map(({ circuit }) => circuit))
+        .size,
       openings: this.#openings,
       transitions: this.#transitions,
       'all-open': this.#allOpenMs,

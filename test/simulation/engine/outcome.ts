@@ -20,6 +20,8 @@ export interface Metrics {
   readonly 'probes-per-epoch': number;
   /** Attempts without a permit, while the mesh's circuit was open or half-open and after all callers had heard of it. */
   readonly strays: number;
+  /** Circuits of the mesh that were open at any time. */
+  readonly opened: number;
   /** Changes of the mesh's circuits to open, and changes at all. */
   readonly openings: number;
   readonly transitions: number;
@@ -47,6 +49,7 @@ export const metricNames: readonly string[] = [
   'rejected-when-well',
   'probes-per-epoch',
   'strays',
+  'opened',
   'openings',
   'transitions',
   'all-open',

@@ -1,23 +1,29 @@
 /**
- * One replica of the control plane around the real coordinator: its tick, its urgent flush, its exchange with the store and its
- * comparisons, as `control-plane/coordination` does them, over a network that takes time. It can be killed, stopped for a while as
- * by SIGSTOP, and cut off from the store or from its agents.
+ * One replica of the control plane around the real coordinator: its rounds with the store, what it tells its agents and when, as
+ * `control-plane/coordination/room.ts`, its pacer and `control-plane/grpc/directive-lane.ts` do, over a network that takes time. It
+ * can be killed, stopped for a while as by SIGSTOP, and cut off from the store or from its agents.
  */
-import type { CoordinatorPart, RecordWrite } from '../../../core/coordination/contract.js';
-import type { ClusterDirective } from '../../../core/coordination/model.js';
+import type {
+  ClusterTransition,
+  CoordinatorPart,
+  Exchanged,
+  RecordWrite,
+  StoredRecord,
+} from '../../../core/coordination/contract.js';
 import type { AgentReport } from './agent-report.js';
+import { DirectiveLanes, type Listener } from './directive-lanes.js';
 import type { Loop, Pending } from './loop.js';
 import type { Meter } from './meter.js';
 import type { Network } from './network.js';
 import type { Store } from './store.js';
 
 const TICK_MS = 1_000;
-/** What is urgent waits so long for more of it. */
-const URGENT_MS = 50;
+/** From the beginning of one exchange to that of the next. */
+const APART_MS = 50;
 /** A command that isn't answered by then is given up; whether it was carried out is unknown. */
 const COMMAND_MS = 1_000;
-/** Without an answer of the store for so long, nothing that it said before counts any more. */
-const FROZEN_MS = 3_000;
+/** So long after the question that was answered last, nothing that the store said counts any more. */
+const AWAY_MS = 2_000;
 
 /** What the mesh's circuits are made of. */
 export interface Mesh {
@@ -29,41 +35,39 @@ export interface Mesh {
   coordinator(replica: string): CoordinatorPart;
   readonly idOf: (callee: number) => string;
   readonly calleeNames: ReadonlySet<string>;
-  /** The store has told of a change: all other replicas are hinted. */
+  /** The store passes a word on that records have changed: to all other replicas. */
   hint(from: number): void;
 }
 
-/** An agent's stream, as its replica sees it. */
-export interface Listener {
-  readonly agent: string;
-  readonly service: string;
-  readonly zone: string;
-  told(
-    dataset: string,
-    directives: readonly ClusterDirective[],
-    ejected: readonly ReadonlySet<string>[],
-  ): void;
+type Extent = 'all' | 'urgent';
+
+interface Answer {
+  readonly dataset: string;
+  readonly exchanged: Exchanged;
+  readonly replicas: readonly string[];
+}
+
+/** One life of the process. */
+interface Life {
+  readonly coordinator: CoordinatorPart;
+  readonly lanes: DirectiveLanes;
+  dataset: string;
+  learnt: boolean;
+  /** When the question was asked that was answered last. */
+  settledAt: number;
+  startedAt: number;
+  wanted: Extent | undefined;
+  busy: boolean;
+  timer: Pending | undefined;
 }
 
 export class Replica {
   readonly name: string;
-  running = false;
   stopped = false;
   /** What arrives while it is stopped. */
   #arrived: (() => void)[] = [];
-  readonly listeners = new Map<number, Listener>();
-  #coordinator: CoordinatorPart | undefined;
-  /** Grows with each life, so that what belongs to a former one is dropped. */
-  #life = 0;
-  #timer: Pending | undefined;
-  #busy = false;
-  #urgent: Pending | undefined;
-  #urgentAt = Number.NEGATIVE_INFINITY;
-  #again = false;
-  #answeredAt = 0;
-  /** Agents have been told something that isn't `closed` and must be told when it is over. */
-  #telling = false;
-  #ejected: readonly ReadonlySet<string>[] = [];
+  #life: Life | undefined;
+  #beat: Pending | undefined;
 
   constructor(
     readonly index: number,
@@ -72,31 +76,42 @@ export class Replica {
     this.name = `replica-${index + 1}`;
   }
 
+  get running(): boolean {
+    return this.#life !== undefined;
+  }
+
+  /** It knows which circuits are open, and takes agents. */
+  get knows(): boolean {
+    return this.#life?.learnt === true;
+  }
+
   start(): void {
-    const { loop } = this.mesh;
-    if (this.running) return;
-    this.#life++;
-    this.running = true;
-    this.stopped = false;
-    this.#coordinator = this.mesh.coordinator(this.name);
-    this.#answeredAt = loop.now;
-    this.#busy = false;
-    this.#telling = false;
-    this.#timer = loop.every(TICK_MS, loop.random.next() * TICK_MS, () => this.#now(() => this.#tick()));
-    this.#exchange(false);
+    if (this.#life) return;
+    const { loop, store, calleeNames } = this.mesh;
+    const coordinator = this.mesh.coordinator(this.name);
+    this.#life = {
+      coordinator,
+      lanes: new DirectiveLanes(coordinator, calleeNames),
+      dataset: store.dataset,
+      learnt: false,
+      settledAt: loop.now,
+      startedAt: Number.NEGATIVE_INFINITY,
+      wanted: undefined,
+      busy: false,
+      timer: undefined,
+    };
+    this.#beat = loop.every(TICK_MS, loop.random.next() * TICK_MS, () =>
+      this.#now((life) => this.#tick(life)),
+    );
+    this.#ask(this.#life, 'all');
   }
 
   /** Its process is gone; whoever had a stream notices by themselves. */
   kill(): void {
-    this.running = false;
+    this.#beat?.cancel();
+    this.#life = undefined;
     this.stopped = false;
-    this.#life++;
-    this.#timer?.cancel();
-    this.#urgent?.cancel();
-    this.#urgent = undefined;
     this.#arrived = [];
-    this.listeners.clear();
-    this.#coordinator = undefined;
   }
 
   stop(): void {
@@ -113,171 +128,193 @@ export class Replica {
 
   /** An agent's stream is there: it gets what holds with the first word. */
   welcome(agent: number, listener: Listener): void {
-    this.listeners.set(agent, listener);
-    this.#tell(listener);
+    this.#life?.lanes.add(agent, listener, this.#life.dataset, this.mesh.loop.now);
   }
 
   left(agent: number, name: string): void {
-    this.#now(() => {
-      if (this.listeners.delete(agent)) this.#coordinator?.left(name);
+    this.#now(({ lanes, coordinator }) => {
+      if (lanes.remove(agent)) coordinator.left(name);
     });
   }
 
   report(report: AgentReport): void {
-    if (this.stopped) this.#now(() => this.#hear(report));
-    else if (this.running) this.#hear(report);
+    if (this.stopped) this.#now((life) => this.#hear(life, report));
+    else if (this.#life) this.#hear(this.#life, report);
   }
 
   /** Another replica has changed a record. */
   hinted(): void {
-    this.#now(() => this.#flushSoon());
+    this.#now((life) => this.#ask(life, 'urgent'));
   }
 
-  #hear({ rows, probes, agent }: AgentReport): void {
+  #hear(life: Life, { rows, probes, agent }: AgentReport): void {
     const { loop, idOf } = this.mesh;
-    const coordinator = this.#coordinator as CoordinatorPart;
-    const name = this.listeners.get(agent)?.agent;
+    const { coordinator } = life;
+    const name = life.lanes.nameOf(agent);
     if (name === undefined) return;
     let urgent = probes.length > 0;
     for (const { callee, heard } of rows) if (coordinator.heard(idOf(callee), heard, loop.now)) urgent = true;
     for (const { callee, permit, ok } of probes) coordinator.probed(idOf(callee), name, permit, ok, loop.now);
-    if (urgent) this.#flushSoon();
+    if (urgent) this.#ask(life, 'urgent');
   }
 
   /** Runs it if this process runs, or once it does again; not if it has ended. */
-  #now(fn: () => void): void {
+  #now(fn: (life: Life) => void): void {
     const life = this.#life;
-    const run = () => {
-      if (this.running && this.#life === life) fn();
-    };
-    if (this.stopped) this.#arrived.push(run);
-    else run();
+    if (!life) return;
+    if (!this.stopped) {
+      fn(life);
+      return;
+    }
+    this.#arrived.push(() => {
+      if (this.#life === life) fn(life);
+    });
   }
 
-  #tick(): void {
-    const { loop } = this.mesh;
-    if (loop.now - this.#answeredAt > FROZEN_MS) this.#coordinator?.freeze(loop.now);
-    this.#exchange(false);
-    this.#publish(false);
+  #tick(life: Life): void {
+    const { now } = this.mesh.loop;
+    if (now - life.settledAt > AWAY_MS) life.coordinator.freeze(now);
+    life.lanes.publish(life.dataset, now);
+    this.#ask(life, 'all');
   }
 
-  #flushSoon(): void {
+  // --- rounds, one at a time
+
+  #ask(life: Life, extent: Extent): void {
+    life.wanted = life.wanted === 'all' ? 'all' : extent;
+    this.#next(life);
+  }
+
+  #next(life: Life): void {
     const { loop } = this.mesh;
-    if (this.#urgent) return;
-    const waitMs = Math.max(0, this.#urgentAt + URGENT_MS - loop.now);
-    this.#urgent = loop.after(waitMs, () =>
+    if (life.busy || life.timer || !life.wanted) return;
+    const waitMs = life.startedAt + APART_MS - loop.now;
+    if (waitMs <= 0) {
+      this.#round(life, life.wanted);
+      return;
+    }
+    life.timer = loop.after(waitMs, () =>
       this.#now(() => {
-        this.#urgent = undefined;
-        this.#urgentAt = loop.now;
-        if (this.#busy) this.#again = true;
-        else this.#exchange(true);
+        life.timer = undefined;
+        if (life.wanted) this.#round(life, life.wanted);
       }),
     );
   }
 
-  #exchange(urgent: boolean): void {
+  #round(life: Life, extent: Extent): void {
     const { loop, store } = this.mesh;
-    if (this.#busy) return;
-    this.#busy = true;
-    const coordinator = this.#coordinator as CoordinatorPart;
+    const { coordinator } = life;
     const askedAt = loop.now;
-    const accounts = coordinator.accounts(askedAt, urgent);
-    this.#ask(
+    Object.assign(life, { wanted: undefined, busy: true, startedAt: askedAt });
+    const accounts = coordinator.accounts(askedAt, extent === 'urgent');
+    this.#command<Answer>(
+      life,
       () => ({
+        dataset: store.dataset,
         exchanged: store.exchange(this.name, accounts, loop.now),
         replicas: store.replicas(loop.now),
       }),
       (answer) => {
-        this.#busy = false;
-        if (answer) {
-          this.#answeredAt = loop.now;
-          coordinator.setReplicas(answer.replicas, loop.now);
-          const transitions = coordinator.learn(answer.exchanged, loop.now, askedAt);
-          this.#decide(urgent);
-          if (transitions.length > 0) this.#publish(true);
-        }
-        if (!this.#again) return;
-        this.#again = false;
-        this.#exchange(true);
+        if (!answer && loop.now - life.settledAt > AWAY_MS) coordinator.freeze(loop.now);
+        if (answer && this.#learn(life, answer, askedAt))
+          this.#write(life, coordinator.decide(loop.now, extent === 'urgent'));
+        else this.#ended(life);
       },
     );
   }
 
-  #decide(urgent: boolean): void {
+  /** False: it is of other data than what is known here. */
+  #learn(life: Life, { dataset, exchanged, replicas }: Answer, askedAt: number): boolean {
     const { loop } = this.mesh;
-    const coordinator = this.#coordinator as CoordinatorPart;
-    for (const write of coordinator.decide(loop.now, urgent)) this.#write(write);
+    const { coordinator } = life;
+    if (dataset !== life.dataset) {
+      Object.assign(life, { dataset, learnt: false });
+      coordinator.forget(() => true);
+      life.lanes.forget();
+      this.#ask(life, 'all');
+      return false;
+    }
+    life.settledAt = Math.max(life.settledAt, askedAt);
+    coordinator.setReplicas(replicas, loop.now);
+    const transitions = coordinator.learn(exchanged, loop.now, askedAt);
+    if (!life.learnt) life.lanes.forget();
+    life.learnt = true;
+    this.#changed(life, transitions);
+    return true;
   }
 
-  #write(write: RecordWrite): void {
-    const { loop, store, meter } = this.mesh;
-    const coordinator = this.#coordinator as CoordinatorPart;
-    this.#ask(
-      () => {
-        const present = store.compareAndSet(write);
-        if (present) {
-          meter.lostRaces++;
-        } else {
-          meter.recorded(write.circuit, write.body);
-          this.mesh.hint(this.index);
-        }
-        return { present };
-      },
-      (answer) => {
-        if (!answer) return;
-        this.#answeredAt = loop.now;
-        coordinator.wrote(write, answer.present, loop.now);
-        this.#publish(true);
-      },
-    );
+  /** All at once; then the others are hinted, if anything changed by it. */
+  #write(life: Life, writes: readonly RecordWrite[]): void {
+    let waiting = writes.length;
+    let made = false;
+    if (waiting === 0) this.#ended(life);
+    for (const write of writes)
+      this.#command(
+        life,
+        () => this.#compareAndSet(write),
+        (answer) => {
+          if (answer) {
+            const transition = life.coordinator.wrote(write, answer.present, this.mesh.loop.now);
+            if (transition) this.#changed(life, [transition]);
+            if (transition && !answer.present) made = true;
+          }
+          waiting--;
+          if (waiting > 0) return;
+          if (made) this.#hint();
+          this.#ended(life);
+        },
+      );
+  }
+
+  #compareAndSet(write: RecordWrite): { present: StoredRecord | undefined } {
+    const { store, meter } = this.mesh;
+    const present = store.compareAndSet(write);
+    if (present) meter.lostRaces++;
+    else meter.recorded(write.circuit, write.body);
+    return { present };
+  }
+
+  #hint(): void {
+    const { loop, network, hint } = this.mesh;
+    loop.after(network.storeDelay(), () => {
+      if (this.#reachesStore()) hint(this.index);
+    });
+  }
+
+  #ended(life: Life): void {
+    life.busy = false;
+    this.#next(life);
+  }
+
+  #changed(life: Life, transitions: readonly ClusterTransition[]): void {
+    if (transitions.length === 0) return;
+    life.lanes.changed(transitions.map(({ after }) => after));
+    life.lanes.publish(life.dataset, this.mesh.loop.now);
+  }
+
+  #reachesStore(): boolean {
+    return !this.mesh.store.away && !this.mesh.network.cutFromStore.has(this.index);
   }
 
   /** There and back; undefined once it has waited too long. */
-  #ask<T>(question: () => T, then: (answer: T | undefined) => void): void {
-    const { loop, network, store } = this.mesh;
-    const reaches = () => !store.away && !network.cutFromStore.has(this.index);
+  #command<T>(life: Life, question: () => T, then: (answer: T | undefined) => void): void {
+    const { loop, network } = this.mesh;
     let open = true;
     const end = (answer: T | undefined) =>
-      this.#now(() => {
-        if (!open) return;
+      this.#now((present) => {
+        if (!open || present !== life) return;
         open = false;
         then(answer);
       });
     const timeout = loop.after(COMMAND_MS, () => end(undefined));
     loop.after(network.storeDelay(), () => {
-      if (!reaches()) return;
+      if (!this.#reachesStore()) return;
       const answer = question();
       loop.after(network.storeDelay(), () => {
-        if (!reaches()) return;
+        if (!this.#reachesStore()) return;
         timeout.cancel();
         end(answer);
       });
     });
   }
-
-  /** To all of its agents; each tick renews what holds. */
-  #publish(changed: boolean): void {
-    const { loop, calleeNames } = this.mesh;
-    const coordinator = this.#coordinator as CoordinatorPart;
-    const ejected = [...calleeNames].map((callee) => coordinator.ejected(callee, loop.now));
-    const moved = ejected.some((set, i) => !same(set, this.#ejected[i]));
-    if (moved) this.#ejected = ejected;
-    if (!changed && !moved && !this.#telling) return;
-    let telling = false;
-    for (const listener of this.listeners.values()) if (this.#tell(listener)) telling = true;
-    this.#telling = telling;
-  }
-
-  #tell(listener: Listener): boolean {
-    const { loop, calleeNames, store } = this.mesh;
-    const coordinator = this.#coordinator as CoordinatorPart;
-    const { agent, service, zone } = listener;
-    const directives = coordinator.directives(agent, service, zone, calleeNames, loop.now);
-    listener.told(store.dataset, directives, this.#ejected);
-    return directives.length > 0;
-  }
-}
-
-function same(a: ReadonlySet<string>, b: ReadonlySet<string> | undefined): boolean {
-  return a.size === (b?.size ?? 0) && [...a].every((each) => b?.has(each));
 }

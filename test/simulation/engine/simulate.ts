@@ -22,8 +22,9 @@ export interface SimulateOptions {
 }
 
 const SAMPLES = 300;
-/** From the first word of a replica that stops to the last stream. */
-const DRAIN_MS = 2_000;
+/** From the first word of a replica that stops to the end of its process, and what its agents use of that. */
+const DRAIN_MS = 1_000;
+const MOVE_MS = 600;
 const FIRST_MS = 1_000;
 
 export function simulate(scenario: Scenario, { seed, local = false }: SimulateOptions): Outcome {
@@ -154,9 +155,10 @@ class Simulation {
       replica.kill();
       this.#streams.reset(index);
     } else if (deed === 'drained') {
-      this.#streams.drain(index, DRAIN_MS);
+      this.#streams.drain(index, MOVE_MS);
       this.#loop.after(DRAIN_MS, () => {
         replica.kill();
+        this.#streams.reset(index);
         this.#store.leave(replica.name);
       });
     } else if (deed === 'stopped') {

@@ -11,7 +11,10 @@ import type {
 
 /** An account of a replica that says nothing more is dropped after so long; so is a replica that has gone. */
 const ACCOUNT_MS = 5_000;
-export const REPLICA_MS = 5_000;
+const REPLICA_MS = 5_000;
+
+const NAME = 'dataset-';
+const EPOCHS_MAX = 2 ** 32;
 
 interface Account extends StoredAccount {
   readonly endsAt: number;
@@ -22,12 +25,17 @@ export class Store {
   /** Accounts that were written, and comparisons that were made. */
   operations = 0;
   /** Names its content: another one after it was lost. */
-  dataset = 'dataset-1';
+  dataset = `${NAME}1`;
   #losses = 1;
   /** By circuit and replica. */
   readonly #accounts = new Map<string, Account>();
   readonly #records = new Map<string, StoredRecord>();
   readonly #replicas = new Map<string, number>();
+
+  /** A half-open period as one number: epochs begin anew with another dataset. */
+  static periodOf(dataset: string, epoch: number): number {
+    return Number(dataset.slice(NAME.length)) * EPOCHS_MAX + epoch;
+  }
 
   exchange(replica: string, accounts: ReadonlyMap<string, string>, now: number): Exchanged {
     this.operations += accounts.size;
@@ -47,10 +55,6 @@ export class Store {
     return undefined;
   }
 
-  record(circuit: string): StoredRecord | undefined {
-    return this.#records.get(circuit);
-  }
-
   replicas(now: number): string[] {
     for (const [name, endsAt] of this.#replicas) if (endsAt <= now) this.#replicas.delete(name);
     return [...this.#replicas.keys()].sort();
@@ -66,6 +70,6 @@ export class Store {
     this.#accounts.clear();
     this.#records.clear();
     this.#replicas.clear();
-    this.dataset = `dataset-${++this.#losses}`;
+    this.dataset = `${NAME}${++this.#losses}`;
   }
 }

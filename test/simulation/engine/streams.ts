@@ -8,11 +8,13 @@ import { Fence } from '../../../core/coordination/fence.js';
 import type { ClusterDirective } from '../../../core/coordination/model.js';
 import type { AgentReport } from './agent-report.js';
 import type { Callee } from './callee.js';
+import type { Told } from './directive-lanes.js';
 import type { Fleet } from './fleet.js';
 import type { Loop } from './loop.js';
 import type { Meter } from './meter.js';
 import type { Network } from './network.js';
 import type { Replica } from './replica.js';
+import { Store } from './store.js';
 
 /** Kinds of events of the loop from here on are of streams. */
 export const STREAMS = 8;
@@ -25,6 +27,8 @@ const REPORT_MS = 1_000;
 const URGENT_MS = 100;
 const SILENCE_MS = 15_000;
 const CONNECT_MS = 5_000;
+const KNOWN_MS = 1_000;
+const POLL_MS = 20;
 
 const NOBODY = -1;
 
@@ -34,8 +38,8 @@ interface Word {
   readonly stream: number;
   readonly replica: number;
   readonly dataset: string;
-  readonly directives: readonly ClusterDirective[];
-  readonly ejected: readonly ReadonlySet<string>[];
+  /** Undefined: it is only welcome. */
+  readonly told: Told | undefined;
 }
 
 export class Streams {
@@ -49,6 +53,11 @@ export class Streams {
   readonly #downAt: Float64Array;
   readonly #since: Float64Array;
   readonly #failures: Uint16Array;
+  /** By agent: the replica whose turn it is, and how many were tried in vain. */
+  readonly #address: Uint16Array;
+  readonly #tried: Uint16Array;
+  /** By agent: its replica drains, and its next stream is being opened. */
+  readonly #moving: Uint8Array;
   readonly #fences: (Fence | undefined)[] = [];
   readonly #begun: Uint8Array;
   readonly #ended: Uint8Array;
@@ -79,6 +88,9 @@ export class Streams {
     this.#since = new Float64Array(size);
     this.#failures = new Uint16Array(size);
     this.#begun = new Uint8Array(size);
+    this.#tried = new Uint16Array(size);
+    this.#moving = new Uint8Array(size);
+    this.#address = new Uint16Array(size).map(() => Math.floor(loop.random.next() * replicas.length));
     this.#ended = new Uint8Array(size);
     fleet.urgent = (agent) => this.#urgent(agent);
   }
@@ -94,10 +106,8 @@ export class Streams {
 
   /** An agent's process ends, and its stream with it. */
   end(agent: number): void {
-    const replica = this.#replica[agent] as number;
     this.#ended[agent] = 1;
-    this.#replica[agent] = NOBODY;
-    if (replica !== NOBODY) this.#gone(replica, agent);
+    this.#leave(agent);
   }
 
   handle(kind: number, a: number, b: number): void {
@@ -124,15 +134,13 @@ export class Streams {
       }
   }
 
-  /** It ends its streams one after the other, over so long. */
-  drain(replica: number, overMs: number): void {
+  /** It asks its agents to move on within so long: each opens its next stream before it leaves this one. */
+  drain(replica: number, withinMs: number): void {
     for (let agent = 0; agent < this.fleet.size; agent++)
-      if (this.#replica[agent] === replica) {
-        const stream = this.#stream[agent] as number;
-        this.loop.after(this.loop.random.next() * overMs, () => {
-          this.replicas[replica]?.left(agent, this.fleet.names[agent] as string);
-          this.#end(agent, stream);
-        });
+      if (this.#replica[agent] === replica && this.#moving[agent] === 0) {
+        this.#moving[agent] = 1;
+        this.#address[agent] = ((this.#address[agent] as number) + 1) % this.replicas.length;
+        this.#connect(agent, this.loop.random.next() * withinMs);
       }
   }
 
@@ -166,26 +174,30 @@ export class Streams {
     const { loop, network, replicas } = this;
     loop.after(waitMs, () => {
       if (this.#ended[agent] === 1) return;
-      const chosen = Math.floor(loop.random.next() * replicas.length);
+      const chosen = this.#address[agent] as number;
       const replica = replicas[chosen] as Replica;
-      if (network.cutFromAgents.has(chosen) || replica.stopped) {
-        loop.after(CONNECT_MS, () => this.#refused(agent));
-        return;
-      }
-      const roundTripMs = 2 * network.agentDelay();
-      if (replica.running) loop.after(roundTripMs, () => this.#welcome(agent, chosen));
-      else loop.after(roundTripMs, () => this.#refused(agent));
+      const silent = network.cutFromAgents.has(chosen) || replica.stopped;
+      if (silent) loop.after(CONNECT_MS, () => this.#refused(agent));
+      else if (!replica.running) loop.after(2 * network.agentDelay(), () => this.#refused(agent));
+      else loop.after(2 * network.agentDelay(), () => this.#welcome(agent, chosen, loop.now));
     });
   }
 
+  /** The next address at once, as long as there are some that weren't tried. */
   #refused(agent: number): void {
+    const size = this.replicas.length;
+    this.#tried[agent] = (this.#tried[agent] as number) + 1;
+    this.#address[agent] = ((this.#address[agent] as number) + 1) % size;
     const ending = { code: status.UNAVAILABLE, details: '' };
-    const next = reconnect(ending, this.#failures[agent] as number, false, this.loop.random);
+    const untried = (this.#tried[agent] as number) < size;
+    const next = reconnect(ending, this.#failures[agent] as number, untried, this.loop.random);
+    if (next.waitMs > 0) this.#tried[agent] = 0;
     this.#failures[agent] = next.failures;
     this.#connect(agent, next.waitMs);
   }
 
-  #welcome(agent: number, chosen: number): void {
+  /** A replica that doesn't know yet which circuits are open lets its agents wait a little. */
+  #welcome(agent: number, chosen: number, since: number): void {
     const { loop, fleet, replicas } = this;
     const replica = replicas[chosen] as Replica;
     if (this.#ended[agent] === 1) return;
@@ -193,6 +205,13 @@ export class Streams {
       this.#refused(agent);
       return;
     }
+    if (!replica.knows && loop.now - since < KNOWN_MS) {
+      loop.after(POLL_MS, () => this.#welcome(agent, chosen, since));
+      return;
+    }
+    this.#tried[agent] = 0;
+    this.#moving[agent] = 0;
+    this.#leave(agent);
     const stream = (this.#stream[agent] as number) + 1;
     this.#stream[agent] = stream;
     this.#replica[agent] = chosen;
@@ -206,9 +225,10 @@ export class Streams {
       agent: name,
       service: fleet.groups[agent]?.service as string,
       zone: fleet.zones[agent] as string,
-      told: (dataset, directives, ejected) =>
-        this.#down({ agent, stream, replica: chosen, dataset, directives, ejected }),
+      told: (dataset, told) => this.#down({ agent, stream, replica: chosen, dataset, told }),
     });
+    if (this.#begun[agent] === 0)
+      this.#down({ agent, stream, replica: chosen, dataset: '', told: undefined });
     loop.post(loop.random.next() * REPORT_MS, REPORT, agent, stream);
   }
 
@@ -216,6 +236,7 @@ export class Streams {
     const { loop, meter } = this;
     if (this.#stream[agent] !== stream || this.#replica[agent] === NOBODY) return;
     this.#replica[agent] = NOBODY;
+    if (this.#moving[agent] === 1) return;
     meter.reconnects++;
     const healthyMs = loop.now - (this.#since[agent] as number);
     const ending = { code: status.UNAVAILABLE, details: '', healthyMs };
@@ -228,6 +249,13 @@ export class Streams {
   #gone(replica: number, agent: number): void {
     if (this.#replica[agent] !== replica)
       this.replicas[replica]?.left(agent, this.fleet.names[agent] as string);
+  }
+
+  /** Its present stream, if it has one. */
+  #leave(agent: number): void {
+    const replica = this.#replica[agent] as number;
+    this.#replica[agent] = NOBODY;
+    if (replica !== NOBODY) this.#gone(replica, agent);
   }
 
   #urgent(agent: number): void {
@@ -282,14 +310,16 @@ export class Streams {
   }
 
   #heard(word: Word): void {
-    const { agent, stream, replica, dataset, directives, ejected } = word;
+    const { agent, stream, replica, dataset, told } = word;
     if (this.#stream[agent] !== stream || this.#replica[agent] === NOBODY) return;
     if (this.network.cutFromAgents.has(replica)) {
       this.#hold(replica, () => this.#heard(word));
       return;
     }
-    for (const directive of directives) this.#take(agent, dataset, directive);
-    this.#eject(agent, ejected);
+    if (told) {
+      for (const directive of told.directives) this.#take(agent, dataset, directive);
+      this.#eject(agent, told.ejected);
+    }
     this.#begin(agent);
   }
 
@@ -311,7 +341,8 @@ export class Streams {
     if (!fence.accept(dataset, directive, loop.now)) return;
     meter.accepted(directive.circuit, directive.epoch);
     const lane = agent * fleet.callees.length + callee;
-    fleet.probing[lane] = directive.state === 'half-open' ? directive.epoch : -1;
+    fleet.probing[lane] = directive.state === 'half-open' ? Store.periodOf(dataset, directive.epoch) : -1;
+    fleet.probingEndsAt[lane] = loop.now + directive.ttlMs;
     fleet.circuits[lane]?.direct(directive, loop.now);
   }
 
