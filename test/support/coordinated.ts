@@ -2,17 +2,17 @@
  * Replicas around one store, in memory and under a time that tests set: real coordinators, a store that compares and sets, and agents
  * that call, report, hold back and probe as they are told. Replicas can be stopped, cut off and lose answers.
  */
-import {
-  type ClusterTransition,
-  Coordinator,
-  type Exchanged,
-  Fence,
-  type Governed,
-  type Override,
-  type RecordWrite,
-  type StoredAccount,
-  type StoredRecord,
-} from '../../core/coordination/index.js';
+import type {
+  ClusterTransition,
+  Exchanged,
+  Governed,
+  Override,
+  RecordWrite,
+  StoredAccount,
+  StoredRecord,
+} from '../../core/coordination/contract.js';
+import { Coordinator } from '../../core/coordination/coordinator.js';
+import { Fence } from '../../core/coordination/fence.js';
 import type { ClusterDirective, ClusterRecord } from '../../core/coordination/model.js';
 import { decodeRecord } from '../../core/coordination/record-text.js';
 import type { CircuitSpec } from '../../core/policy/model.js';

@@ -4,7 +4,7 @@
  * anything that it has to refuse as older from a replica that just heard from the store.
  */
 import { expect } from 'chai';
-import type { Exchanged } from '../../../../core/coordination/index.js';
+import type { Exchanged } from '../../../../core/coordination/contract.js';
 import type { ClusterRecord } from '../../../../core/coordination/model.js';
 import { decodeRecord } from '../../../../core/coordination/record-text.js';
 import type { Random } from '../../../../core/random.js';
