@@ -39,6 +39,8 @@ export class Coordinator implements CoordinatorPart {
   readonly #listening = new Listening();
   /** Circuits with traffic and their callees, as of the last tick. */
   #active: ReadonlyMap<string, string> = new Map();
+  /** Why no circuit may open, as of the last time that was decided. */
+  #frozen = '';
 
   constructor(private readonly options: CoordinatorOptions) {
     this.#ranks = new Ranks(options.replica);
@@ -113,8 +115,8 @@ export class Coordinator implements CoordinatorPart {
     );
     // All of them before any: too many at once is a fault of ours, and then none may open.
     for (const circuit of due) this.#count(circuit, now);
-    const frozen = this.options.frozen() || this.#panic.reason(this.#active, now);
-    return due.flatMap((circuit) => this.#writes(circuit, frozen, now));
+    this.#frozen = this.options.frozen() || this.#panic.reason(this.#active, now);
+    return due.flatMap((circuit) => this.#writes(circuit, this.#frozen, now));
   }
 
   wrote(write: RecordWrite, present: StoredRecord | undefined, now: number): ClusterTransition | undefined {
@@ -201,12 +203,13 @@ export class Coordinator implements CoordinatorPart {
    * And so is the one with which the whole crosses the threshold, whoever it is of.
    */
   #matters(circuit: WatchedCircuit, governed: Governed, turned: Turned, now: number): boolean {
-    if (turned === 'well') return false;
+    // While nothing may open, nothing is in a hurry.
+    if (turned === 'well' || this.#frozen !== '') return false;
     if (now - circuit.lookedAt < LOOKS_EVERY_MS) return turned === 'bad' && !circuit.calm;
     circuit.lookedAt = now;
     circuit.calm = isCalm(governed.spec, circuit.view(governed.spec, now));
     if (turned === 'bad') return !circuit.calm;
-    return wouldOpen(circuit, this.#look(governed, this.options.frozen(), now));
+    return wouldOpen(circuit, this.#look(governed, '', now));
   }
 
   /** Flagged, or with something to write that needn't wait for its turn. */
