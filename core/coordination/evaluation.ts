@@ -5,6 +5,7 @@
 import type { CircuitSpec } from '../policy/model.js';
 import type { Governed, Override } from './contract.js';
 import { verdict } from './decision.js';
+import { endpointsOut } from './ejection.js';
 import type { ClusterRecord, Situation, Verdict, View } from './model.js';
 import { advance } from './record.js';
 import { atLeast, isHealthy } from './thresholds.js';
@@ -98,12 +99,14 @@ function propose(
 function situationOf(circuit: WatchedCircuit, zone: string, look: Look): Situation {
   const { governed, frozen, listeningSince, now } = look;
   const { spec, source, endpoints } = governed;
+  const whole = circuit.records.get(ALL);
   return {
     id: recordId(circuit.id, zone),
     spec,
     source,
     view: circuit.view(spec, now),
     endpoints,
+    ejected: whole ? endpointsOut(whole.record ?? { ejections: [] }, now - whole.seenAt) : [],
     frozen,
     silentMs: circuit.silentMs(zone, listeningSince, now),
   };

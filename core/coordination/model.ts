@@ -82,13 +82,16 @@ export const SPANS = [1 / 8, 1 / 4, 1 / 2, 1] as const;
 
 export type ClusterState = 'closed' | 'open' | 'half-open' | 'ramping';
 
+/** What a probe came to. `lost`: nobody will say, and it counts for nothing. */
+export type ProbeOutcome = 'ok' | 'failed' | 'lost';
+
 /** A single-use permission to try, drawn for one agent in the record itself, so that nobody can draw it twice. */
 export interface ProbePermit {
   /** `epoch * 256 + index`: says which half-open period it is of. */
   readonly permit: number;
   readonly agent: string;
-  /** Absent: nobody has said yet. `lost`: its time is over, and it counts for nothing. */
-  readonly outcome?: 'ok' | 'failed' | 'lost';
+  /** Absent: nobody has said yet. */
+  readonly outcome?: ProbeOutcome;
 }
 
 /** An instance that is taken out of discovery. */

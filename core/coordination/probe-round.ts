@@ -81,8 +81,8 @@ function told(record: ClusterRecord, { outcomes, ageMs }: Occasion): readonly Pr
   const over = ageMs >= (record.permitMs ?? PERMIT_MS);
   return record.permits.map((each) => {
     if (each.outcome !== undefined) return each;
-    const ok = outcomes.get(each.permit);
-    if (ok !== undefined) return { ...each, outcome: ok ? ('ok' as const) : ('failed' as const) };
+    const outcome = outcomes.get(each.permit);
+    if (outcome !== undefined) return { ...each, outcome };
     return over ? { ...each, outcome: 'lost' as const } : each;
   });
 }

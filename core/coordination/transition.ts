@@ -4,7 +4,7 @@
  */
 import type { Override } from './contract.js';
 import { aged } from './ejection.js';
-import type { ClusterRecord, Demand, Situation, Verdict } from './model.js';
+import type { ClusterRecord, Demand, ProbeOutcome, Situation, Verdict } from './model.js';
 
 /** A period doubles up to this, or up to `openFor` itself, if that is longer; as a local circuit's does. */
 export const OPEN_MAX_MS = 60_000;
@@ -27,7 +27,7 @@ export interface Occasion {
   /** The greatest epoch that the same agents may have heard of other records of this circuit. */
   readonly floor: number;
   /** Probes whose end has been heard of here, by permit; the record may know them already. */
-  readonly outcomes: ReadonlyMap<number, boolean>;
+  readonly outcomes: ReadonlyMap<number, ProbeOutcome>;
   readonly override: Override | undefined;
   /** A zone's record, while the circuit of all is overridden: it stands still too. */
   readonly held: boolean;

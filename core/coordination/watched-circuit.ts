@@ -7,7 +7,7 @@
 import type { CircuitSpec } from '../policy/model.js';
 import { type Account, decodeAccount, encodeAccount } from './account.js';
 import type { RecordWrite } from './contract.js';
-import type { ClusterRecord, Heard, View } from './model.js';
+import type { ClusterRecord, Heard, ProbeOutcome, View } from './model.js';
 import { pool } from './pool.js';
 import { faultOf } from './thresholds.js';
 import { CircuitWindow } from './window.js';
@@ -62,7 +62,7 @@ interface Sent {
   readonly at: number;
 }
 
-const none: ReadonlyMap<number, boolean> = new Map();
+const none: ReadonlyMap<number, ProbeOutcome> = new Map();
 
 /** All zones: the circuit itself. */
 export const ALL = '';
@@ -85,7 +85,7 @@ export class WatchedCircuit {
   /** Since when somebody should have written, by zone. */
   readonly #wantedSince = new Map<string, number>();
   /** What probes came to, by zone and permit: two zones may be in the same epoch. */
-  readonly #outcomes = new Map<string, Map<number, boolean>>();
+  readonly #outcomes = new Map<string, Map<number, ProbeOutcome>>();
   readonly #sent = new Map<string, Sent>();
   readonly #heardAtZone = new Map<string, number>();
   readonly #badAt = new Map<string, number>();
@@ -149,10 +149,15 @@ export class WatchedCircuit {
     return before === undefined || now - before > BAD_MS ? 'bad' : 'still-bad';
   }
 
+  /** Its permits are lost: whoever comes back under its name may be another process, which knows nothing of those that were used. */
   left(agent: string): void {
     this.#window?.left(agent);
     this.#badAt.delete(agent);
     this.#pooled = undefined;
+    for (const [zone, { record }] of this.records)
+      for (const { permit, agent: holder, outcome } of record?.permits ?? [])
+        if (holder === agent && outcome === undefined && !this.outcomesOf(zone).has(permit))
+          this.#outcomes.set(zone, new Map(this.outcomesOf(zone)).set(permit, 'lost'));
   }
 
   /** False: no permit that anybody waits for. */
@@ -160,14 +165,14 @@ export class WatchedCircuit {
     for (const [zone, { record }] of this.records) {
       const out = record?.permits.find((each) => each.permit === permit && each.agent === agent);
       if (!out || out.outcome !== undefined || this.outcomesOf(zone).has(permit)) continue;
-      this.#outcomes.set(zone, new Map(this.outcomesOf(zone)).set(permit, ok));
+      this.#outcomes.set(zone, new Map(this.outcomesOf(zone)).set(permit, ok ? 'ok' : 'failed'));
       return true;
     }
     return false;
   }
 
   /** Of permits whose end the record doesn't know yet. */
-  outcomesOf(zone: string): ReadonlyMap<number, boolean> {
+  outcomesOf(zone: string): ReadonlyMap<number, ProbeOutcome> {
     return this.#outcomes.get(zone) ?? none;
   }
 
@@ -297,10 +302,10 @@ export class WatchedCircuit {
 
   /** What the record knows now, or doesn't wait for any more, is done with. */
   #settle(zone: string, record: ClusterRecord | undefined): void {
-    const left = new Map<number, boolean>();
+    const left = new Map<number, ProbeOutcome>();
     for (const { permit, outcome } of record?.permits ?? []) {
-      const ok = this.outcomesOf(zone).get(permit);
-      if (outcome === undefined && ok !== undefined) left.set(permit, ok);
+      const heard = this.outcomesOf(zone).get(permit);
+      if (outcome === undefined && heard !== undefined) left.set(permit, heard);
     }
     if (left.size > 0) this.#outcomes.set(zone, left);
     else this.#outcomes.delete(zone);

@@ -173,6 +173,66 @@ describe('a fleet of replicas and agents', () => {
     );
   });
 
+  it('gives the permits of an agent that has left to nobody, at any replica: who comes back may be another process', () => {
+    const fleet = opened();
+    // Too late in the second for anybody to use them.
+    for (const agent of fleet.agents) agent.listen = () => {};
+    fleet.until(() => fleet.state === 'half-open', 30);
+    const [permit] = fleet.record?.permits ?? [];
+    const holder = permit?.agent ?? '';
+    const offered = () =>
+      fleet.replicas.flatMap(({ coordinator }) =>
+        coordinator
+          .directives(holder, 'checkout', '', new Set(['inventory']), fleet.now)
+          .flatMap(({ permits }) => permits),
+      );
+    expect(offered()).to.include(permit?.permit);
+    const [replica] = fleet.replicas;
+    replica?.coordinator.left(holder);
+    for (const each of fleet.replicas) each.tick(fleet.now, true);
+    for (const each of fleet.replicas) each.tick(fleet.now);
+    const left = fleet.record?.permits.filter(({ agent }) => agent === holder) ?? [];
+    expect(new Set(left.map(({ outcome }) => outcome))).to.deep.equal(new Set(['lost']));
+    expect(offered()).to.deep.equal([]);
+  });
+
+  it('counts instances that are out already before it takes out more', () => {
+    const fleet = new CoordinatedFleet();
+    const governed = fleet.mesh.governed.get(inventory);
+    if (!governed) throw new Error('there is one');
+    const endpoints = ['10.0.0.1:80', '10.0.0.2:80', '10.0.0.3:80', '10.0.0.4:80'];
+    fleet.mesh.governed.set(inventory, { ...governed, endpoints });
+    const sick = new Set<string>();
+    const [replica] = fleet.replicas;
+    const second = () => {
+      fleet.now += 1_000;
+      for (let i = 0; i < 10; i++)
+        for (const endpoint of endpoints) {
+          const failed = sick.has(endpoint) ? 20 : 0;
+          const heard = {
+            agent: `checkout/${i}`,
+            zone: '',
+            endpoint,
+            calls: 20,
+            failed,
+            slow: 0,
+            blocked: 0,
+          };
+          replica?.coordinator.heard(inventory, heard, fleet.now);
+        }
+      for (const each of fleet.replicas) each.tick(fleet.now);
+    };
+    second();
+    for (const endpoint of endpoints.slice(0, 2)) sick.add(endpoint);
+    second();
+    expect(fleet.record?.ejections.map(({ endpoint }) => endpoint)).to.have.members(endpoints.slice(0, 2));
+    // A third: half of them are out, so what is left is the service, and its circuit opens.
+    sick.add(endpoints[2] as string);
+    second();
+    second();
+    expect(fleet.state).to.equal('open');
+  });
+
   it('reports each transition once for each replica', () => {
     const fleet = opened();
     fleet.healthy = true;

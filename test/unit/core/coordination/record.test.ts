@@ -152,7 +152,8 @@ describe('a circuit of the mesh, open', () => {
 describe('a circuit of the mesh, half-open', () => {
   const halfOpen = halfOpenRecord(3);
   const [first, second, third] = halfOpen.permits.map(({ permit }) => permit) as [number, number, number];
-  const heard = (...ends: [number, boolean][]) => occasion({ outcomes: new Map(ends) });
+  const heard = (...ends: [number, boolean][]) =>
+    occasion({ outcomes: new Map(ends.map(([permit, ok]) => [permit, ok ? 'ok' : 'failed'])) });
 
   it('notes what a probe came to, and goes on', () => {
     const record = advance(halfOpen, heard([first, true]));
