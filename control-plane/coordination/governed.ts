@@ -141,6 +141,8 @@ export class GovernedCircuits {
   }
 
   #find(way: string, service: string, callee: string, method: string): readonly string[] {
+    // No id could be told apart with it.
+    if (separators.test(callee) || separators.test(method)) return none;
     const matching = this.#index(way).matching({ from: service, to: callee, method });
     const enforced = idOf(merge(matching), callee, method);
     const beside = idOf(merge(matching, { shadow: true }), callee, method);
@@ -179,6 +181,7 @@ export class GovernedCircuits {
 }
 
 const none: readonly string[] = [];
+const separators = /[|@]/;
 
 /** The one for those that a rollout reaches, and the one for the others. */
 function revisionsOf(entry: PolicyRevision): readonly PolicyRevision[] {

@@ -302,7 +302,8 @@ export class CircuitRoom implements Circuits {
     this.#governed.changed();
     this.#coordinator.forget((circuit) => this.#governedBy(circuit) === undefined);
     if (this.#active && !before) this.#begin();
-    if (!this.#governed.any) this.news.all();
+    // Agents drop the circuits of a policy with it; instances that it had taken out are to be called again.
+    this.news.look();
   }
 
   #reset(): void {

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { createBrownout } from '../../../control-plane/brownout.js';
 import { createEventHub, type EventHub, type MeshEvent } from '../../../control-plane/events.js';
 import { openMirror } from '../../../control-plane/mirror.js';
-import type { Brownout, Mirror, MirrorEvents } from '../../../control-plane/ports.js';
+import type { Brownout, ClusterChange, Mirror, MirrorEvents } from '../../../control-plane/ports.js';
 import { openStore } from '../../../control-plane/store/open.js';
 import type { Instance, Store } from '../../../control-plane/store/store.js';
 import { silentLogger } from '../../../control-plane/telemetry/logger.js';
@@ -26,6 +26,7 @@ describe('event hub', () => {
   let hub: EventHub;
   let brownout: Brownout;
   let seen: MeshEvent[];
+  let changeCircuit: (change: ClusterChange) => void;
   const logged: string[] = [];
 
   beforeEach(async () => {
@@ -37,6 +38,12 @@ describe('event hub', () => {
       mirror,
       roster,
       brownout,
+      circuits: {
+        onTransition(listener) {
+          changeCircuit = listener;
+          return () => {};
+        },
+      },
       wallNow: () => 0,
       source: 'r1-abcd',
       logger: { ...silentLogger, error: (_fields, message) => logged.push(message) },
@@ -51,6 +58,33 @@ describe('event hub', () => {
     expect(roster.listeners, 'listeners left at the roster').to.equal(0);
     await mirror.close();
     await store.close();
+  });
+
+  it('tells how a circuit of the mesh changed, and why', () => {
+    const common = { id: 'inventory|p', seq: 4, ageMs: 0, openMs: 0, openings: 1, step: 0, permits: [] };
+    const before = { ...common, state: 'closed', epoch: 1, reason: 'fine', ejections: [] } as const;
+    const ejections = [
+      { endpoint: 'a:1', leftMs: 500, times: 1 },
+      { endpoint: 'b:1', leftMs: -500, times: 1 },
+    ];
+    const policy = { policy: 'p', revision: 9 };
+    const after = { ...before, state: 'open', epoch: 2, reason: '9 of 9 failed', ejections, policy } as const;
+    changeCircuit({ before: { ...before, policy }, after, shadow: false });
+    expect(seen).to.have.length(1);
+    expect(seen[0]?.type).to.equal('cluster-circuit');
+    expect(seen[0]?.data).to.deep.equal({
+      ...{
+        id: 'inventory|p',
+        policy: 'p',
+        revision: 9,
+        before: 'closed',
+        state: 'open',
+        epoch: 2,
+        seq: 4,
+        step: 0,
+      },
+      ...{ reason: '9 of 9 failed', shadow: false, override: null, ejected: ['a:1'] },
+    });
   });
 
   let requests = 0;

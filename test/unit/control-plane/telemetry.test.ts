@@ -1,7 +1,11 @@
 /** What the streams tell, as Prometheus reads it: each figure in its series, and labels from closed sets only. */
 import { expect } from 'chai';
+import type { Brownout, Mirror, Roster } from '../../../control-plane/ports.js';
 import { createLogger } from '../../../control-plane/telemetry/logger.js';
 import { createTelemetry } from '../../../control-plane/telemetry/metrics.js';
+import type { ClusterView } from '../../../core/coordination/contract.js';
+
+const mirrorOfNothing = { health: { up: true }, faults: [], revision: 0, services: () => new Map() };
 
 describe('telemetry', () => {
   it('counts what happens on streams', async () => {
@@ -24,6 +28,33 @@ describe('telemetry', () => {
       expect(text.split('\n')).to.include(line);
     expect(text).to.match(/^switchgear_stream_ends_total\{[^}]*reason="slow"[^}]*\} 1$/m);
     expect(text).to.match(/^switchgear_ignored_total\{[^}]*what="report"[^}]*\} 1$/m);
+  });
+
+  it('counts circuits of the mesh, their changes and exchanges', async () => {
+    const telemetry = createTelemetry({ mesh: 'm', replica: 'r1' });
+    telemetry.exchange('done', 20);
+    telemetry.exchange('failed', 2_000);
+    telemetry.transition('open');
+    telemetry.frozen(true);
+    telemetry.ignored('cell');
+    const view = (state: string) => ({ record: { state } }) as unknown as ClusterView;
+    telemetry.observe({
+      mirror: { ...mirrorOfNothing, policies: () => [] } as unknown as Mirror,
+      roster: { connected: 0, circuits: async () => [] } as unknown as Roster,
+      brownout: { view: () => ({ level: 0 }) } as unknown as Brownout,
+      eventStreams: () => 0,
+      circuits: { views: () => [view('open'), view('open'), view('ramping')] },
+    });
+    const { text } = await telemetry.scrape();
+    for (const series of [
+      /^switchgear_cluster_exchange_duration_seconds_count\{[^}]*result="failed"[^}]*\} 1$/m,
+      /^switchgear_cluster_circuit_transitions_total\{[^}]*state="open"[^}]*\} 1$/m,
+      /^switchgear_cluster_circuits_frozen\{[^}]*\} 1$/m,
+      /^switchgear_cluster_circuits\{[^}]*state="open"[^}]*\} 2$/m,
+      /^switchgear_cluster_circuits\{[^}]*state="half-open"[^}]*\} 0$/m,
+      /^switchgear_ignored_total\{[^}]*what="cell"[^}]*\} 1$/m,
+    ])
+      expect(text).to.match(series);
   });
 
   it('puts methods that nobody knows into one series', async () => {

@@ -115,5 +115,8 @@ describe('a circuit that policies govern', () => {
     for (const id of ['', '|', 'inventory', 'inventory|', '|p', 'inventory|p|', 'a|b|c|d', '__proto__|p'])
       expect(() => governed.governed(id), id).to.not.throw();
     expect(governed.governed('other|p')).to.equal(undefined);
+    mirror.put(document({ match: { to: '*' } }, { per: 'method' }));
+    for (const callee of ['a|p', 'a@z', '|']) expect(circuits(callee), callee).to.deep.equal([]);
+    expect(circuits('inventory', 'x|y')).to.deep.equal([]);
   });
 });

@@ -329,6 +329,20 @@ describe('the room of circuits of the mesh', () => {
     expect(heard).to.deep.equal([new Set(['inventory']), new Set(['inventory'])]);
   });
 
+  it('calls instances again at once when the policy that took them out is gone', async () => {
+    mirror.put(clusterPolicy({ openFor: '30s' }));
+    mirror.register('inventory', 'a:1', 'b:1', 'c:1');
+    const room = open();
+    const well = ['b:1', 'c:1'].map((endpoint) => ({ endpoint, ok: 20 }));
+    await live(3, agents(room), [{ endpoint: 'a:1', failed: 20 }, ...well]);
+    expect([...room.room.ejected('inventory')]).to.deep.equal(['a:1']);
+    const heard: ReadonlySet<string>[] = [];
+    room.room.news.onEjections((callees) => void heard.push(callees));
+    mirror.remove('inventory-default');
+    expect([...room.room.ejected('inventory')]).to.deep.equal([]);
+    expect(heard).to.deep.equal([new Set(['inventory'])]);
+  });
+
   it('leaves nothing running once it is closed, whatever the store does', async () => {
     mirror.put(clusterPolicy());
     const room = open();
