@@ -30,15 +30,17 @@ describe('circuits of the mesh, live', function () {
   const join = (instance: string) => fleet.join(instance, running.plane.grpcAddress);
 
   it('open for all, are probed by a few, and close again', async () => {
-    await put(clusterPolicy());
+    await put(clusterPolicy({ minimumCalls: 20 }));
     const events = await EventReader.open(`${running.plane.restUrl}/v1/events`);
-    for (const name of ['a', 'b', 'c', 'd']) (await join(name)).load(10);
+    for (const name of ['a', 'b', 'c', 'd']) (await join(name)).load(20);
     const silent = await join('silent');
-    await until(() => fleet.callee.reached > 20, { what: 'calls that succeed' });
+    // So many that no agent's own circuit opens by itself before the mesh does.
+    await until(() => fleet.callee.reached > 240, { what: 'calls that succeed' });
 
     fleet.callee.failing = true;
     await fleet.all('open');
     expect(silent.reached).to.equal(0);
+    const before = fleet.callee.reached;
 
     // Who starts now has the circuit with its first message.
     const late = await join('late');
@@ -46,23 +48,20 @@ describe('circuits of the mesh, live', function () {
     for (let i = 0; i < 20; i++) await late.call();
 
     // Nothing but probes gets through, three for each period.
-    const before = fleet.callee.reached;
-    const halves = () =>
-      events.events.filter(({ type, data }) => type === 'cluster-circuit' && data.state === 'half-open')
-        .length;
-    await until(() => halves() >= 1 && fleet.states.includes('open'), { what: 'a period of probes' });
-    await until(() => events.events.at(-1)?.data.before === 'half-open', { what: 'its end' });
+    const changes = () =>
+      events.events.filter(({ type }) => type === 'cluster-circuit').map(({ data }) => data);
+    const halves = () => changes().filter(({ state }) => state === 'half-open').length;
+    await until(() => halves() >= 1, { what: 'a period of probes' });
+    await until(() => changes().at(-1)?.before === 'half-open', { what: 'its end' });
     expect(fleet.callee.reached - before).to.be.within(1, 3 * halves());
     expect(late.failed).to.be.at.most(3 * halves());
 
     fleet.callee.failing = false;
     await fleet.all('closed', 'all closed again', 30_000);
-    const path = events.events
-      .filter(({ type }) => type === 'cluster-circuit')
-      .map(({ data }) => `${data.before}>${data.state}`);
+    const path = changes().map(({ before: former, state }) => `${former}>${state}`);
     expect(path.slice(0, 2)).to.deep.equal(['closed>open', 'open>half-open']);
     expect(path.slice(-3)).to.deep.equal(['half-open>ramping', 'ramping>ramping', 'ramping>closed']);
-    const opened = events.events.find(({ data }) => data.state === 'open')?.data;
+    const opened = changes().find(({ state }) => state === 'open');
     expect(opened).to.include({
       id: 'inventory|inventory-default',
       policy: 'inventory-default',
