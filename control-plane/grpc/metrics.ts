@@ -4,7 +4,8 @@
 
 /**
  * Sayings of agents that have no effect: an Ack for no push, a report out of order or beyond the bounds, a latency that is no
- * histogram, demand under a limit that no policy in force has.
+ * histogram, demand under a limit that no policy in force has,
+ * counts that the agent can't have had.
  */
 export type Ignored = 'ack' | 'report' | 'circuit' | 'callee' | 'latency' | 'rate' | 'cell';
 
