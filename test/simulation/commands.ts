@@ -1,0 +1,175 @@
+/**
+ * What health and circuits of the mesh cost the store, by how many agents report: one replica's circuits (`CircuitRoom`) on a real
+ * Redis, and agents that are simulated, since what is asked is whether the commands a second grow with them. Each agent reports by
+ * the second, spread evenly, on four of twenty callees. Registry, documents and their log are apart: nothing here writes them.
+ *
+ * Three fleets: all is well; a call in a thousand fails; one callee is dead, and its circuit open, probed and open again.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { conclude } from '../../bench/harness.js';
+import { startRedis } from '../../bench/redis.js';
+import type { Intake } from '../../control-plane/coordination/intake.js';
+import { CircuitRoom } from '../../control-plane/coordination/room.js';
+import { openStore } from '../../control-plane/store/open.js';
+import { silentLogger } from '../../control-plane/telemetry/logger.js';
+import { systemClock } from '../../core/clock.js';
+import { type Random, seededRandom } from '../../core/random.js';
+import type { Cell } from '../../proto/messages.js';
+import { CircuitMirror } from '../support/circuit-rooms.js';
+
+const FLEETS = [100, 1_000, 5_000];
+const CALLEES = 20;
+const CALLEES_EACH = 4;
+const CALLS_EACH = 1;
+/** Between two beats of the room, so that as many of them are measured each time. */
+const WARMUP_MS = 4_500;
+const MEASURED_MS =
+  Number(process.argv.find((flag) => flag.startsWith('--seconds='))?.slice(10) ?? 20) * 1_000;
+const BEAT_MS = 20;
+const DEAD = 'callee-0';
+
+interface Kind {
+  readonly name: string;
+  /** Of one call in health. */
+  readonly failureRate: number;
+  readonly dead: boolean;
+}
+
+const kinds: readonly Kind[] = [
+  { name: 'all is well', failureRate: 0, dead: false },
+  { name: 'one call in a thousand fails', failureRate: 0.001, dead: false },
+  { name: 'one callee is dead', failureRate: 0, dead: true },
+];
+
+interface SimulatedAgent {
+  readonly name: string;
+  readonly callees: readonly string[];
+  readonly intake: Intake;
+}
+
+async function main(): Promise<void> {
+  const rows = [];
+  const figures = [];
+  for (const kind of kinds) {
+    const rates: number[] = [];
+    for (const agents of FLEETS) {
+      const rate = await commandsPerSecond(kind, agents);
+      rates.push(rate);
+      const value = `${rate.toFixed(1)} commands/s, ${(rate / CALLEES).toFixed(2)} for each active circuit`;
+      rows.push({ what: `${kind.name}, ${agents} agents`, value, baseline: '', ratio: '' });
+    }
+    const least = Math.min(...rates);
+    figures.push({
+      name: `commands: ${kind.name}, 100 to 5,000 agents, most ÷ least`,
+      value: Math.max(...rates) / least,
+    });
+  }
+  conclude({
+    title: 'Commands to Redis',
+    command: 'npm run bench:commands',
+    notes: `Health and circuits of the mesh alone: one replica, ${CALLEES} active circuits, simulated agents that report by the second; commands as Redis counts them, those inside scripts too, over ${MEASURED_MS / 1_000} s.`,
+    rows,
+    figures,
+  });
+}
+
+async function commandsPerSecond(kind: Kind, count: number): Promise<number> {
+  const redis = await startRedis();
+  const client = new Redis(redis.url);
+  const store = await openStore(redis.url, { mesh: 'bench', replica: 'r1' });
+  const mirror = new CircuitMirror();
+  for (let i = 0; i < CALLEES; i++) mirror.put(policy(`callee-${i}`));
+  const random = seededRandom(1);
+  const room = new CircuitRoom({
+    ...{ mirror, store, replica: 'r1', clock: systemClock, random, logger: silentLogger },
+  });
+  const fleet = new Fleet(kind, room, count, random);
+  try {
+    fleet.start();
+    await pause(WARMUP_MS);
+    await client.config('RESETSTAT');
+    const start = performance.now();
+    await pause(MEASURED_MS);
+    const commands = counted(await client.info('commandstats'));
+    return (commands / (performance.now() - start)) * 1_000;
+  } finally {
+    fleet.stop();
+    await room.close();
+    await store.close();
+    client.disconnect();
+    await redis.close();
+  }
+}
+
+class Fleet {
+  readonly #agents: readonly SimulatedAgent[];
+  #timer: NodeJS.Timeout | undefined;
+  #done = 0;
+  #startedAt = 0;
+
+  constructor(
+    private readonly kind: Kind,
+    private readonly room: CircuitRoom,
+    count: number,
+    private readonly random: Random,
+  ) {
+    this.#agents = Array.from({ length: count }, (_, i) => {
+      const instance = `i${i}`;
+      const name = `checkout/${instance}`;
+      const callees = Array.from({ length: CALLEES_EACH }, (_, k) => `callee-${(i + k * 5) % CALLEES}`);
+      const hello = { agent: name, service: 'checkout', instance, zone: `z${i % 3}`, concurrency: 100 };
+      return { name, callees, intake: room.intake(hello) };
+    });
+  }
+
+  start(): void {
+    this.#startedAt = performance.now();
+    this.#timer = setInterval(() => this.#beat(), BEAT_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Those whose turn came since the last beat: all of them within a second. */
+  #beat(): void {
+    const due = Math.floor(((performance.now() - this.#startedAt) / 1_000) * this.#agents.length);
+    const view = this.room.views().find(({ record }) => record.id === `${DEAD}|${DEAD}`);
+    const state = view?.record.state ?? 'closed';
+    for (; this.#done < due; this.#done++) {
+      const agent = this.#agents[this.#done % this.#agents.length] as SimulatedAgent;
+      const cells = agent.callees.map((callee) => this.#cell(callee, state));
+      const probes = (state === 'half-open' ? (view?.record.permits ?? []) : [])
+        .filter((permit) => permit.agent === agent.name && permit.outcome === undefined)
+        .map(({ permit }) => ({ circuit: `${DEAD}|${DEAD}`, permit, ok: false }));
+      agent.intake.take({ elapsedMs: 1_000, cells, probes }, systemClock.now());
+    }
+  }
+
+  #cell(callee: string, state: string): Cell {
+    const none = { method: '', endpoint: '', slow: 0, rejected: 0, latency: new Uint8Array(0) };
+    if (this.kind.dead && callee === DEAD) {
+      const shut = state === 'open' || state === 'half-open';
+      return { ...none, callee, ok: 0, failed: shut ? 0 : CALLS_EACH, blocked: shut ? CALLS_EACH : 0 };
+    }
+    let failed = 0;
+    for (let i = 0; i < CALLS_EACH; i++) if (this.random.next() < this.kind.failureRate) failed++;
+    return { ...none, callee, ok: CALLS_EACH - failed, failed, blocked: 0 };
+  }
+}
+
+function policy(callee: string): Record<string, unknown> {
+  const circuit = { scope: 'cluster', minimumCalls: 20, openFor: '1s' };
+  return { policy: callee, match: { to: callee }, spec: { circuit } };
+}
+
+/** Calls of all commands but our own questions. */
+function counted(info: string): number {
+  let sum = 0;
+  for (const [, name, calls] of info.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm))
+    if (name !== 'info' && !name?.startsWith('config')) sum += Number(calls);
+  return sum;
+}
+
+await main();
