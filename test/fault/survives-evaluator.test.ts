@@ -1,7 +1,7 @@
 /**
  * Invariant: the replica that evaluates may die or sleep, in every state of a circuit. Two replicas on one Redis, real agents, and three
  * circuits that the same replica evaluates, one open, one half-open with its probes under way, one ramping, when it is killed, or
- * stopped and let go on (8 s here, 60 s by `npm run test:long`): no stale directive is accepted, no half-open period has more than K
+ * stopped and let go on (6 s here, 60 s by `npm run test:long`): no stale directive is accepted, no half-open period has more than K
  * probes, and every circuit closes.
  */
 import { setTimeout as pause } from 'node:timers/promises';
@@ -13,7 +13,7 @@ import { RedisServer } from '../support/redis.js';
 import { until } from '../support/until.js';
 import { anyPort, type Up, up } from '../support/up.js';
 
-const STOPPED_MS = process.env.SWITCHGEAR_TEST_LONG ? 60_000 : 8_000;
+const STOPPED_MS = process.env.SWITCHGEAR_TEST_LONG ? 60_000 : 6_000;
 const AGENTS = 8;
 const PER_SECOND = 10;
 const K = 3;
@@ -47,9 +47,9 @@ describe('the replica that evaluates', function () {
       Object.assign(callee, { probes: 0, failing: false, gate: undefined });
     population = new Population([open, halfOpen, ramping]);
     const short = { window: '2s', ramp: ['100%'], rampStep: '1s' };
-    await govern(b.rest, open, { openFor: '6s', halfOpen: { calls: K }, cluster: short });
+    await govern(b.rest, open, { openFor: '5s', halfOpen: { calls: K }, cluster: short });
     await govern(b.rest, halfOpen, { openFor: '1s', halfOpen: { calls: K }, cluster: short });
-    const slow = { ...short, ramp: ['50%', '100%'], rampStep: '4s' };
+    const slow = { ...short, ramp: ['50%', '100%'], rampStep: '3s' };
     await govern(b.rest, ramping, { openFor: '1s', halfOpen: { calls: K }, cluster: slow });
     await population.joinMany(AGENTS, [a.grpc, b.grpc], PER_SECOND);
   });

@@ -3,7 +3,8 @@
  * Redis, and agents that are simulated, since what is asked is whether the commands a second grow with them. Each agent reports by
  * the second, spread evenly, on four of twenty callees. Registry, documents and their log are apart: nothing here writes them.
  *
- * Three fleets: all is well; a call in a thousand fails; one callee is dead, and its circuit open, probed and open again.
+ * Three fleets: all is well; a call in a thousand fails; one callee is dead, and its circuit open. What its transitions cost is compared,
+ * write by write, in `test/unit/control-plane/coordination/cost.test.ts`: how many of them a window holds is chance.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
@@ -43,7 +44,6 @@ const kinds: readonly Kind[] = [
 ];
 
 interface SimulatedAgent {
-  readonly name: string;
   readonly callees: readonly string[];
   readonly intake: Intake;
 }
@@ -116,10 +116,15 @@ class Fleet {
   ) {
     this.#agents = Array.from({ length: count }, (_, i) => {
       const instance = `i${i}`;
-      const name = `checkout/${instance}`;
       const callees = Array.from({ length: CALLEES_EACH }, (_, k) => `callee-${(i + k * 5) % CALLEES}`);
-      const hello = { agent: name, service: 'checkout', instance, zone: `z${i % 3}`, concurrency: 100 };
-      return { name, callees, intake: room.intake(hello) };
+      const hello = {
+        agent: `checkout/${instance}`,
+        service: 'checkout',
+        instance,
+        zone: `z${i % 3}`,
+        concurrency: 100,
+      };
+      return { callees, intake: room.intake(hello) };
     });
   }
 
@@ -140,10 +145,7 @@ class Fleet {
     for (; this.#done < due; this.#done++) {
       const agent = this.#agents[this.#done % this.#agents.length] as SimulatedAgent;
       const cells = agent.callees.map((callee) => this.#cell(callee, state));
-      const probes = (state === 'half-open' ? (view?.record.permits ?? []) : [])
-        .filter((permit) => permit.agent === agent.name && permit.outcome === undefined)
-        .map(({ permit }) => ({ circuit: `${DEAD}|${DEAD}`, permit, ok: false }));
-      agent.intake.take({ elapsedMs: 1_000, cells, probes }, systemClock.now());
+      agent.intake.take({ elapsedMs: 1_000, cells, probes: [] }, systemClock.now());
     }
   }
 
@@ -160,7 +162,7 @@ class Fleet {
 }
 
 function policy(callee: string): Record<string, unknown> {
-  const circuit = { scope: 'cluster', minimumCalls: 20, openFor: '1s' };
+  const circuit = { scope: 'cluster', minimumCalls: 20, openFor: '1m' };
   return { policy: callee, match: { to: callee }, spec: { circuit } };
 }
 
