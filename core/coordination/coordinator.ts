@@ -207,7 +207,8 @@ export class Coordinator implements CoordinatorPart {
     if (turned === 'well' || this.#frozen !== '') return false;
     if (now - circuit.lookedAt < LOOKS_EVERY_MS) return turned === 'bad' && !circuit.calm;
     circuit.lookedAt = now;
-    circuit.calm = isCalm(governed.spec, circuit.view(governed.spec, now));
+    const { spec } = governed;
+    circuit.calm = isCalm(spec, circuit.view(spec, now), circuit.ownView(spec, now));
     if (turned === 'bad') return !circuit.calm;
     return wouldOpen(circuit, this.#look(governed, '', now));
   }

@@ -130,10 +130,15 @@ function isShut(record: ClusterRecord | undefined): boolean {
   return record !== undefined && record.state !== 'closed';
 }
 
-/** Far from the threshold, by as many calls as it takes to say so. */
-export function isCalm(spec: CircuitSpec, { spans }: View): boolean {
-  const telling = spans.find(({ calls }) => atLeast(calls, spec.minimumCalls));
-  return telling !== undefined && isHealthy(spec, telling);
+/**
+ * All together are far from the threshold, by as many calls as it takes to say so, and a replica's own agents don't say otherwise: of
+ * many replicas each would wait for what the others publish, and all of them for the next second.
+ */
+export function isCalm(spec: CircuitSpec, pooled: View, own: View): boolean {
+  const [all, ours] = [pooled, own].map(({ spans }) =>
+    spans.find(({ calls }) => atLeast(calls, spec.minimumCalls)),
+  );
+  return all !== undefined && isHealthy(spec, all) && (ours === undefined || isHealthy(spec, ours));
 }
 
 /** No failure and nothing slow: whatever the policy, there is nothing to decide. */

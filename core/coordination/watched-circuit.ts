@@ -96,7 +96,7 @@ export class WatchedCircuit {
   #windowEpoch = 0;
   #turn = 0;
   #ownHeardAt = Number.NEGATIVE_INFINITY;
-  #pooled: { readonly view: View; readonly at: number } | undefined;
+  #pooled: { readonly view: View; readonly own: View; readonly at: number } | undefined;
 
   constructor(
     /** Without a zone. */
@@ -231,12 +231,19 @@ export class WatchedCircuit {
   /** What all replicas' agents say. */
   view(spec: CircuitSpec, now: number): View {
     if (this.#pooled?.at === now) return this.#pooled.view;
-    const views = [this.#windowFor(spec).view(spec, now)];
+    const own = this.#windowFor(spec).view(spec, now);
+    const views = [own];
     for (const { account, at } of this.#accounts.values())
       if (now - at <= ACCOUNT_MS && account.epoch >= this.#windowEpoch) views.push(account.view);
     const view = pool(views);
-    this.#pooled = { view, at: now };
+    this.#pooled = { view, own, at: now };
     return view;
+  }
+
+  /** What this replica's agents say. */
+  ownView(spec: CircuitSpec, now: number): View {
+    if (this.#pooled?.at === now) return this.#pooled.own;
+    return this.#windowFor(spec).view(spec, now);
   }
 
   /** What is now in the store, as far as is known. */

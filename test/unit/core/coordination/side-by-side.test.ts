@@ -133,6 +133,26 @@ describe('a coordinator', () => {
     expect(urgent.indexOf(true)).to.be.within(100, 250);
   });
 
+  it('is in a hurry when its own agents fail, however well those of many other replicas were a second ago', () => {
+    const accounts = Array.from({ length: 19 }, (_, i) => {
+      const other = new Coordinator({ ...options, replica: `other-${i}` });
+      for (let agent = 0; agent < 50; agent++)
+        other.heard(inventory, { ...report, agent: `other/${i}-${agent}`, calls: 1, failed: 0 }, 1_000);
+      return {
+        circuit: inventory,
+        replica: `other-${i}`,
+        body: other.accounts(1_000, false).get(inventory) ?? '',
+      };
+    });
+    const coordinator = new Coordinator(options);
+    const heard = (agent: number, failed: number, now: number) =>
+      coordinator.heard(inventory, { ...report, agent: `checkout/${agent}`, calls: 1, failed }, now);
+    for (let agent = 0; agent < 50; agent++) heard(agent, 0, 1_000);
+    coordinator.learn({ accounts, records: [] }, 1_010);
+    const urgent = Array.from({ length: 50 }, (_, i) => heard(i, 1, 1_020 + 5 * i));
+    expect(urgent.indexOf(true)).to.be.within(5, 30);
+  });
+
   it('survives reports that are none', () => {
     const coordinator = new Coordinator(options);
     const bad = [Number.NaN, -1, Number.POSITIVE_INFINITY, 1e300];
