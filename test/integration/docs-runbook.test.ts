@@ -7,6 +7,7 @@ import { expect } from 'chai';
 import { Context } from '../../cli/context.js';
 import { systemIo } from '../../cli/io.js';
 import { buildProgram } from '../../cli/program.js';
+import { runCli } from '../support/cli.js';
 import { blocks } from '../support/markdown.js';
 import { policy, startRest } from '../support/rest.js';
 
@@ -38,6 +39,28 @@ describe('docs/runbook.md', () => {
       expect([...known, 'SWITCHGEAR_SERVER', 'SWITCHGEAR_TOKEN']).to.include(name);
   });
 
+  it('has only commands that work where a circuit is open', async () => {
+    const [, section = ''] = /## A circuit is open: what now\n([\s\S]*?)\n## /.exec(text) ?? [];
+    const said = [...section.matchAll(/switchgear [a-z][^`\n]*/g)].map(([code]) => code.trim());
+    const sg = await startRest();
+    try {
+      await sg.put('/v1/policies/payments-guard', {
+        match: { to: 'payments' },
+        spec: { circuit: { scope: 'cluster' } },
+      });
+      // So that there is one to look at.
+      await runCli([...wordsOf('circuit open "payments|payments-guard" --reason drill'), '--server', sg.url]);
+      const full = said.filter((code) => /^switchgear (circuit|get circuits|top|status)/.test(code));
+      expect(full).to.have.length.above(7);
+      for (const code of full) {
+        const { code: exit, stderr } = await runCli([...wordsOf(code).slice(1), '--server', sg.url]);
+        expect(exit, `${code}: ${stderr}`).to.equal(0);
+      }
+    } finally {
+      await sg.close();
+    }
+  });
+
   it('finds its way back through the events', async () => {
     const sg = await startRest();
     try {
@@ -53,6 +76,11 @@ describe('docs/runbook.md', () => {
     }
   });
 });
+
+/** As a shell takes it apart: blanks, and double quotes. */
+function wordsOf(command: string): string[] {
+  return [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? '');
+}
 
 /** What a stream of events says first. */
 async function firstFrame(url: string, lastId: string): Promise<string> {
