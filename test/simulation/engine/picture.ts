@@ -39,6 +39,7 @@ export function picture(scenario: Scenario, { outcome, local, seed }: Run): stri
     `<polyline points="${points}" fill="none" stroke="${colour}" stroke-width="1.5"/>`;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="11">`,
+    `<title>${escaped(`${scenario.title} (seed ${seed})`)}</title>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
     text(LEFT, 18, `${scenario.title} (seed ${seed})`, 'font-size="14" font-weight="bold"'),
     text(LEFT, 36, 'callers whose circuit turns calls away'),
@@ -138,8 +139,11 @@ function frame(y: number): string {
 }
 
 function text(x: number, y: number, said: string, more = ''): string {
-  const safe = said.replace(/&/g, '&amp;').replace(/</g, '&lt;');
-  return `<text x="${round(x)}" y="${y}" fill="#333" ${more}>${safe}</text>`;
+  return `<text x="${round(x)}" y="${y}" fill="#333" ${more}>${escaped(said)}</text>`;
+}
+
+function escaped(said: string): string {
+  return said.replace(/&/g, '&amp;').replace(/</g, '&lt;');
 }
 
 /** Points between two of the same height say nothing. */
