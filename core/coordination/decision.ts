@@ -15,6 +15,9 @@
  * part of it is enough, since the alternative is to turn all calls away. As views have no heavy agents by endpoint, the share of
  * agents that are over at it must reach the rate too, so that one agent's large figures can't.
  *
+ * A span shorter than the window must be over the rate by more than chance explains, since spans are many and looked at often; the
+ * whole window is held to the rate itself. The same goes for endpoints while nothing is about to open.
+ *
  * A part that is found in one span is not blamed for what a shorter one says of the rest: a service that dies as a whole, a while
  * after an instance, opens.
  */
@@ -28,13 +31,18 @@ import { type Case, ejected, opened, opensZone } from './verdict-words.js';
 const FINE: Verdict = { kind: 'fine' };
 /** Of the endpoints. */
 const SICK_SHARE_MAX = 0.5;
+/**
+ * Of a span that is not the whole window, in standard deviations. It is judged some ten times a second, so what has a chance of one
+ * in a thousand happens every few minutes; a callee that fails three calls of ten would open at five of ten.
+ */
+const SHORT_MARGIN = 3;
 
 export function verdict(situation: Situation): Verdict {
   const { spec, view, frozen } = situation;
   const whole = view.spans.at(-1);
   if (frozen !== '' || !whole) return FINE;
   const needed = reportersNeeded(spec, whole.agents);
-  const opening = firstOf(view.spans, (span) => caseOf(spec, span, span, needed));
+  const opening = firstOf(view.spans, (span) => caseOf(situation, span, span, needed));
   return (
     firstOf(view.spans, (span) => endpointsAtFault(situation, span, opening)) ??
     firstOf(view.spans, (span) => zoneAtFault(situation, span, opening)) ??
@@ -43,14 +51,15 @@ export function verdict(situation: Situation): Verdict {
 }
 
 function caseOf(
-  spec: CircuitSpec,
+  situation: Situation,
   span: Span,
   group: Group & Pick<Span, 'heavy'>,
   needed: number,
 ): Case | undefined {
+  const { spec } = situation;
   if (group.over < needed) return undefined;
   const counts = winsorised(group);
-  const fault = faultOf(spec, counts);
+  const fault = faultOf(spec, counts, marginOf(situation, span));
   if (!fault || !atLeast(counts.calls, spec.minimumCalls)) return undefined;
   return { span, group, counts, fault, needed };
 }
@@ -62,7 +71,8 @@ function endpointsAtFault(situation: Situation, span: Span, opening: Case | unde
   if (known.size < 2) return undefined;
   const least = opening ? spec.minimumCalls / known.size : spec.minimumCalls;
   const out = new Set(situation.ejected?.filter((each) => registered.has(each)));
-  const sick = span.endpoints.filter((each) => !out.has(each.name) && isSick(situation, each, least));
+  const margin = opening ? 0 : marginOf(situation, span);
+  const sick = span.endpoints.filter((each) => !out.has(each.name) && isSick(situation, each, least, margin));
   const named = sick.filter(({ name }) => registered.has(name)).sort(byFailed);
   if (named.length === 0) return undefined;
   if (sick.length + out.size > SICK_SHARE_MAX * known.size) return undefined;
@@ -79,21 +89,22 @@ function endpointsAtFault(situation: Situation, span: Span, opening: Case | unde
 }
 
 /** Its own rate, by enough calls of enough agents, each of whom it fails too. */
-function isSick({ spec, view }: Situation, endpoint: NamedGroup, least: number): boolean {
+function isSick({ spec, view }: Situation, endpoint: NamedGroup, least: number, margin: number): boolean {
   const callers = view.spans.at(-1)?.endpoints.find(({ name }) => name === endpoint.name)?.agents;
-  const fault = faultOf(spec, endpoint);
+  const fault = faultOf(spec, endpoint, margin);
   if (!fault || !atLeast(endpoint.calls, least)) return false;
   const rate = fault === 'failed' ? spec.failureRate : spec.slowRate;
   if (!atLeast(endpoint.over, rate * endpoint.agents)) return false;
   return endpoint.over >= reportersNeeded(spec, Math.max(callers ?? 0, endpoint.agents));
 }
 
-function zoneAtFault({ spec, view }: Situation, span: Span, opening: Case | undefined): Verdict | undefined {
+function zoneAtFault(situation: Situation, span: Span, opening: Case | undefined): Verdict | undefined {
+  const { spec, view } = situation;
   for (const zone of span.zones) {
     const inIt = span.heavy.filter((each) => each.zone === zone.name);
     const agents = view.spans.at(-1)?.zones.find(({ name }) => name === zone.name)?.agents ?? 0;
     const needed = reportersNeeded(spec, Math.max(agents, zone.agents));
-    const found = caseOf(spec, span, { ...zone, heavy: inIt }, needed);
+    const found = caseOf(situation, span, { ...zone, heavy: inIt }, needed);
     if (!found) continue;
     const rest = outside(span, zone);
     if (rest.agents < spec.cluster.minReporters && rest.calls < spec.minimumCalls) continue;
@@ -103,6 +114,10 @@ function zoneAtFault({ spec, view }: Situation, span: Span, opening: Case | unde
     return { kind: 'open', zone: zone.name, reason: opensZone(spec, found, agents, zone.name, rest) };
   }
   return undefined;
+}
+
+function marginOf({ view }: Situation, span: Span): number {
+  return span === view.spans.at(-1) ? 0 : SHORT_MARGIN;
 }
 
 /** All other agents. */

@@ -14,11 +14,14 @@ const HEALTHY_SHARE = 0.5;
 
 export type Fault = 'failed' | 'slow';
 
-/** By which rate it is over; undefined: by none, or there were no calls. */
-export function faultOf(spec: CircuitSpec, { calls, failed, slow }: Counts): Fault | undefined {
+/**
+ * By which rate it is over; undefined: by none, or there were no calls.
+ * @param margin how far above the rate, in standard deviations of that many calls at exactly the rate; all calls are always enough
+ */
+export function faultOf(spec: CircuitSpec, { calls, failed, slow }: Counts, margin = 0): Fault | undefined {
   if (calls <= 0) return undefined;
-  if (reaches(failed, spec.failureRate, calls)) return 'failed';
-  return spec.slowCallMs !== undefined && reaches(slow, spec.slowRate, calls) ? 'slow' : undefined;
+  if (reaches(failed, spec.failureRate, calls, margin)) return 'failed';
+  return spec.slowCallMs !== undefined && reaches(slow, spec.slowRate, calls, margin) ? 'slow' : undefined;
 }
 
 /** There were calls, and less than half of what would be too much failed or was slow. */
@@ -38,6 +41,7 @@ export function atLeast(count: number, least: number): boolean {
   return count + ROUNDING * Math.max(1, least) >= least;
 }
 
-function reaches(part: number, rate: number, calls: number): boolean {
-  return part > 0 && atLeast(part, rate * calls);
+function reaches(part: number, rate: number, calls: number, margin = 0): boolean {
+  const deviation = margin > 0 ? Math.sqrt(calls * rate * (1 - rate)) : 0;
+  return part > 0 && atLeast(part, Math.min(calls, rate * calls + margin * deviation));
 }

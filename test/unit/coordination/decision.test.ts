@@ -37,7 +37,7 @@ describe('a circuit of the mesh opens', () => {
       kind: 'open',
       zone: undefined,
       reason:
-        '120 of 200 calls failed in the last 250 ms (opens at 50 %); 12 of 20 reporters over it (4 needed)',
+        '120 of 200 calls failed in the last 2 s (opens at 50 %); 12 of 20 reporters over it (4 needed)',
     });
   });
 
@@ -45,10 +45,17 @@ describe('a circuit of the mesh opens', () => {
     const spec = circuitSpec({ slowCallMs: 300, slowRate: 0.8 });
     expect(judged(reporters(5, { slow: 8 }), { spec })).to.deep.include({
       reason:
-        '40 of 50 calls took 300 ms or more in the last 250 ms (opens at 80 %); 5 of 5 reporters over it (3 needed)',
+        '40 of 50 calls took 300 ms or more in the last 2 s (opens at 80 %); 5 of 5 reporters over it (3 needed)',
     });
     expect(judged(reporters(5, { slow: 7 }), { spec }).kind).to.equal('fine');
     expect(judged(reporters(5, { slow: 10 })).kind).to.equal('fine');
+  });
+
+  it('by a short span only if chance does not explain it', () => {
+    // 60 of 100 is two deviations above one of two, 65 is three.
+    const lately = (failed: number) => judged([...reporters(10, { failed: failed / 10 })]);
+    expect(lately(60)).to.have.property('reason').that.includes('in the last 2 s');
+    expect(lately(70)).to.have.property('reason').that.includes('in the last 250 ms');
   });
 
   it('at its very threshold and not below it', () => {
@@ -226,7 +233,7 @@ describe('a broken zone of callers', () => {
   });
 });
 
-/** The rules in the order of the text, from single reports, with one span. A cut is found by trying. */
+/** The rules in the order of the text, from single reports of one moment, so that all spans are alike. A cut is found by trying. */
 function twin(
   all: readonly Heard[],
   registered: readonly string[],
@@ -282,17 +289,24 @@ function twin(
     ...new Set([...registered, ...all.map(({ endpoint }) => endpoint).filter((name) => name !== '')]),
   ];
   const whole = opens(all);
-  const sick = known.filter((name) => {
-    const its = all.filter(({ endpoint }) => endpoint === name);
-    const enough = total(its, 'calls') + 1e-6 >= (whole ? 20 / known.length : 20);
-    return enough && isOver(its) && over(its) * 2 >= agentsOf(its).length && over(its) >= needed(its);
-  });
-  const others = all.filter(({ endpoint }) => !sick.includes(endpoint));
-  const named = sick.filter((name) => registered.includes(name));
-  const few = sick.length * 2 <= known.length && named.length * 2 <= registered.length;
-  const restHeals =
-    total(others, 'calls') >= minReporters && healthy(total(others, 'calls'), total(others, 'failed'));
-  if (known.length >= 2 && named.length > 0 && few && restHeals) return `eject ${named.sort().join()}`;
+  // First by a short span, which wants more unless the circuit is about to open anyhow, then by the whole window.
+  for (const margin of whole ? [0] : [3, 0]) {
+    const sick = known.filter((name) => {
+      const its = all.filter(({ endpoint }) => endpoint === name);
+      const [calls, failed] = [total(its, 'calls'), total(its, 'failed')];
+      const enough = calls + 1e-6 >= (whole ? 20 / known.length : 20);
+      const beyond = failed === calls || failed + 1e-6 >= calls / 2 + (margin * Math.sqrt(calls)) / 2;
+      return (
+        enough && isOver(its) && beyond && over(its) * 2 >= agentsOf(its).length && over(its) >= needed(its)
+      );
+    });
+    const others = all.filter(({ endpoint }) => !sick.includes(endpoint));
+    const named = sick.filter((name) => registered.includes(name));
+    const few = sick.length * 2 <= known.length && named.length * 2 <= registered.length;
+    const restHeals =
+      total(others, 'calls') >= minReporters && healthy(total(others, 'calls'), total(others, 'failed'));
+    if (known.length >= 2 && named.length > 0 && few && restHeals) return `eject ${named.sort().join()}`;
+  }
 
   const zones = [...new Set(all.map(({ zone }) => zone))].filter((name) => name !== '');
   const broken = zones.filter((name) => {
