@@ -12,6 +12,7 @@ import type {
   Circuits,
   ClusterChange,
   Mirror,
+  Overrides,
   PolicyChange,
   Rollouts,
   Roster,
@@ -24,6 +25,8 @@ export const eventTypes = [
   'agent',
   'circuit',
   'cluster-circuit',
+  'override',
+  'freeze',
   'instance',
   'brownout',
   'rollout',
@@ -65,8 +68,12 @@ export function createEventHub(deps: {
   rollouts?: Pick<Rollouts, 'onChange'>;
   /** Absent: nothing is told of circuits of the mesh. */
   circuits?: Pick<Circuits, 'onTransition'>;
+  /** Absent: nothing is told of what operators decide of circuits. */
+  overrides?: Pick<Overrides, 'override' | 'freeze' | 'onChange'>;
   /** Wall-clock milliseconds. */
   wallNow: () => number;
+  /** Monotonic milliseconds, as overrides count their time. */
+  now: () => number;
   /** Unique for this life of this replica. */
   source: string;
   logger: Logger;
@@ -135,13 +142,9 @@ function listen(
     brownout,
     rollouts,
     circuits,
-  }: {
-    mirror: Mirror;
-    roster: Roster;
-    brownout: Brownout;
-    rollouts?: Pick<Rollouts, 'onChange'>;
-    circuits?: Pick<Circuits, 'onTransition'>;
-  },
+    overrides,
+    now,
+  }: Omit<Parameters<typeof createEventHub>[0], 'wallNow' | 'source' | 'logger'>,
   emit: (type: EventType, data: object) => void,
 ): (() => void)[] {
   const instances = instanceDiff(mirror);
@@ -172,7 +175,33 @@ function listen(
     brownout.onChange((change) => emit('brownout', brownoutEvent(change))),
     ...(circuits ? [circuits.onTransition((change) => emit('cluster-circuit', clusterEvent(change)))] : []),
     ...(rollouts ? [rollouts.onChange((change) => emit('rollout', change))] : []),
+    ...(overrides ? [tellDecisions(overrides, now, emit)] : []),
   ];
+}
+
+/** What operators decide of circuits, and that its time is over. */
+function tellDecisions(
+  overrides: Pick<Overrides, 'override' | 'freeze' | 'onChange'>,
+  now: () => number,
+  emit: (type: EventType, data: object) => void,
+): () => void {
+  let frozen = overrides.freeze()?.revision;
+  return overrides.onChange((circuits) => {
+    for (const circuit of circuits) {
+      const held = overrides.override(circuit);
+      emit('override', { circuit, state: held?.state ?? 'auto', ...decisionEvent(held, now()) });
+    }
+    const freeze = overrides.freeze();
+    if (freeze?.revision === frozen) return;
+    frozen = freeze?.revision;
+    emit('freeze', { frozen: freeze !== undefined, ...decisionEvent(freeze, now()) });
+  });
+}
+
+function decisionEvent(held: ReturnType<Overrides['freeze']>, now: number): object {
+  if (!held) return { reason: '', author: '', ttlMs: null };
+  const ttlMs = held.endsAt === Number.POSITIVE_INFINITY ? null : Math.ceil(held.endsAt - now);
+  return { reason: held.reason, author: held.author, ttlMs };
 }
 
 function policyEvent({ name, revision, before, after }: PolicyChange): object {

@@ -97,7 +97,9 @@ async function start(settings: Settings, resources: Resources): Promise<ControlP
   rollouts.observe(roster);
   const wallNow = () => clock.wallNow();
   const source = random.hex(4);
-  const events = createEventHub({ mirror, roster, brownout, rollouts, circuits, wallNow, source, logger });
+  const now = () => clock.now();
+  const sources = { mirror, roster, brownout, rollouts, circuits, overrides };
+  const events = createEventHub({ ...sources, now, wallNow, source, logger });
   resources.opened('events', () => events.close());
   telemetry.observe({ mirror, roster, brownout, circuits, eventStreams: () => events.readers });
 

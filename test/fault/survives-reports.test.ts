@@ -15,7 +15,7 @@ import { helloOf, RawAgent } from '../support/stream/raw-agent.js';
 import { until } from '../support/until.js';
 
 const circuit = 'inventory|inventory-default';
-const capabilities = ['timeout', 'circuit', 'cluster-circuit'];
+const capabilities = ['timeout', 'circuit', 'circuit.cluster'];
 
 describe('reports of circuits of the mesh', function () {
   this.timeout(30_000);

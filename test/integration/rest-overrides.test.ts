@@ -66,6 +66,26 @@ describe('overrides over REST', () => {
     ]);
   });
 
+  it('are told as events: said, ended by themselves, and the kill switch', async () => {
+    const told: object[] = [];
+    const stop = context.events.read(({ type, data }) => {
+      if (type === 'override' || type === 'freeze') told.push({ type, ...data });
+    });
+    await put({ ...open, ttl: '10s' });
+    clock.advance(10_000);
+    await sg.put('/v1/freeze', { reason: 'a strange night' });
+    await sg.delete('/v1/freeze');
+    stop();
+    const nobody = { reason: '', author: '', ttlMs: null };
+    const [author, frozen] = ['anonymous', { type: 'freeze', frozen: true }];
+    expect(told).to.deep.equal([
+      { type: 'override', circuit: id, ...open, author, ttlMs: 10_000 },
+      { type: 'override', circuit: id, state: 'auto', ...nobody },
+      { ...frozen, reason: 'a strange night', author, ttlMs: null },
+      { type: 'freeze', frozen: false, ...nobody },
+    ]);
+  });
+
   it('are taken away, and a second time is no change', async () => {
     await put(open);
     const gone = overrideAnswer.strict().parse((await sg.delete(path)).body);

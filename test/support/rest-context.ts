@@ -45,7 +45,8 @@ export async function restContext(
   const overrides = createOverrides({ mirror, clock, logger });
   const room = new CircuitRoom({ mirror, store, replica: 'r1', clock, random: systemRandom, logger });
   const wallNow = () => clock.wallNow();
-  const events = createEventHub({ mirror, roster, brownout, wallNow, source: 'r1', logger });
+  const now = () => clock.now();
+  const events = createEventHub({ mirror, roster, brownout, overrides, now, wallNow, source: 'r1', logger });
   const telemetry = createTelemetry({ mesh: 'm', replica: 'r1' });
   telemetry.observe({ mirror, roster, brownout, eventStreams: () => events.readers });
   const context: TestContext = {

@@ -44,6 +44,7 @@ describe('event hub', () => {
           return () => {};
         },
       },
+      now: () => 0,
       wallNow: () => 0,
       source: 'r1-abcd',
       logger: { ...silentLogger, error: (_fields, message) => logged.push(message) },
@@ -163,6 +164,7 @@ describe('event hub', () => {
       mirror: shown,
       roster,
       brownout,
+      now: () => 0,
       wallNow: () => 0,
       source: 's',
       logger: silentLogger,
