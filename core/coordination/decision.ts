@@ -32,10 +32,11 @@ const FINE: Verdict = { kind: 'fine' };
 /** Of the endpoints. */
 const SICK_SHARE_MAX = 0.5;
 /**
- * Of a span that is not the whole window, in standard deviations. It is judged some ten times a second, so what has a chance of one
- * in a thousand happens every few minutes; a callee that fails three calls of ten would open at five of ten.
+ * Of a span that is not the whole window, in standard deviations: spans are judged some ten times a second, and a callee that fails
+ * three calls of ten would soon open at five of ten. Not more, since what was well before a callee's death is reported up to a second
+ * later and stands beside its first failures: three deviations cost a fleet of 200 twice the calls.
  */
-const SHORT_MARGIN = 3;
+const SHORT_MARGIN = 1.5;
 
 export function verdict(situation: Situation): Verdict {
   const { spec, view, frozen } = situation;

@@ -37,7 +37,7 @@ describe('a circuit of the mesh opens', () => {
       kind: 'open',
       zone: undefined,
       reason:
-        '120 of 200 calls failed in the last 2 s (opens at 50 %); 12 of 20 reporters over it (4 needed)',
+        '120 of 200 calls failed in the last 250 ms (opens at 50 %); 12 of 20 reporters over it (4 needed)',
     });
   });
 
@@ -52,10 +52,10 @@ describe('a circuit of the mesh opens', () => {
   });
 
   it('by a short span only if chance does not explain it', () => {
-    // 60 of 100 is two deviations above one of two, 65 is three.
-    const lately = (failed: number) => judged([...reporters(10, { failed: failed / 10 })]);
-    expect(lately(60)).to.have.property('reason').that.includes('in the last 2 s');
-    expect(lately(70)).to.have.property('reason').that.includes('in the last 250 ms');
+    // One and a half deviations above one of two are 110.6 of 200.
+    const lately = (failed: number) => judged(reporters(10, { calls: 20, failed }));
+    expect(lately(11)).to.have.property('reason').that.includes('in the last 2 s');
+    expect(lately(12)).to.have.property('reason').that.includes('in the last 250 ms');
   });
 
   it('at its very threshold and not below it', () => {
@@ -290,7 +290,7 @@ function twin(
   ];
   const whole = opens(all);
   // First by a short span, which wants more unless the circuit is about to open anyhow, then by the whole window.
-  for (const margin of whole ? [0] : [3, 0]) {
+  for (const margin of whole ? [0] : [1.5, 0]) {
     const sick = known.filter((name) => {
       const its = all.filter(({ endpoint }) => endpoint === name);
       const [calls, failed] = [total(its, 'calls'), total(its, 'failed')];
