@@ -16,7 +16,7 @@
  * agents that are over at it must reach the rate too, so that one agent's large figures can't.
  *
  * A span shorter than the window must be over the rate by more than chance explains, since spans are many and looked at often; the
- * whole window is held to the rate itself. The same goes for endpoints while nothing is about to open.
+ * whole window is held to the rate itself, and so is all of a circuit that has just closed again. The same goes for endpoints while nothing is about to open.
  *
  * A part that is found in one span is not blamed for what a shorter one says of the rest: a service that dies as a whole, a while
  * after an instance, opens.
@@ -117,8 +117,8 @@ function zoneAtFault(situation: Situation, span: Span, opening: Case | undefined
   return undefined;
 }
 
-function marginOf({ view }: Situation, span: Span): number {
-  return span === view.spans.at(-1) ? 0 : SHORT_MARGIN;
+function marginOf({ view, healing }: Situation, span: Span): number {
+  return healing || span === view.spans.at(-1) ? 0 : SHORT_MARGIN;
 }
 
 /** All other agents. */

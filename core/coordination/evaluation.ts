@@ -108,6 +108,7 @@ function situationOf(circuit: WatchedCircuit, zone: string, look: Look): Situati
     endpoints,
     ejected: whole ? endpointsOut(whole.record ?? { ejections: [] }, now - whole.seenAt) : [],
     frozen,
+    healing: (whole?.record?.openings ?? 0) > 0 && circuit.ageMs(ALL, now) < (whole?.record?.openMs ?? 0),
     silentMs: circuit.silentMs(zone, listeningSince, now),
   };
 }

@@ -144,6 +144,8 @@ export interface Situation {
   readonly ejected?: readonly string[];
   /** No circuit opens: panic, or the kill switch. Why, in words; empty: it may. */
   readonly frozen: string;
+  /** It has closed again for less long than it was open: in doubt it opens. Absent: it is well. */
+  readonly healing?: boolean;
   /** For how long no agent has reported anything of this circuit. */
   readonly silentMs: number;
 }

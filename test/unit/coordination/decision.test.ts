@@ -56,6 +56,9 @@ describe('a circuit of the mesh opens', () => {
     const lately = (failed: number) => judged(reporters(10, { calls: 20, failed }));
     expect(lately(11)).to.have.property('reason').that.includes('in the last 2 s');
     expect(lately(12)).to.have.property('reason').that.includes('in the last 250 ms');
+    // Which has just closed again, opens in doubt.
+    const healing = judged(reporters(10, { calls: 20, failed: 11 }), { healing: true });
+    expect(healing).to.have.property('reason').that.includes('in the last 250 ms');
   });
 
   it('at its very threshold and not below it', () => {
