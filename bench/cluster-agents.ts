@@ -7,6 +7,7 @@ type Mesh = import('../sdk/index.js').Mesh;
 
 export interface Start {
   readonly type: 'start';
+  readonly service: string;
   readonly from: number;
   readonly count: number;
   readonly controlPlanes: readonly string[];
@@ -74,11 +75,11 @@ function call(mesh: Mesh, callee: string): void {
   mesh.guard(callee, fn).catch(() => {});
 }
 
-async function start({ from, count, controlPlanes, callees }: Start): Promise<void> {
+async function start({ service, from, count, controlPlanes, callees }: Start): Promise<void> {
   const { connect } = (await import(new URL('../dist/sdk/index.js', import.meta.url).href)) as Sdk;
   for (let i = 0; i < count; i++) {
     const mesh = await connect({
-      service: 'checkout',
+      service,
       instance: `agent-${from + i}`,
       callees: [...callees],
       controlPlane: controlPlanes[(from + i) % controlPlanes.length] as string,

@@ -1,7 +1,8 @@
 /**
  * A circuit of the mesh, live: 200 agents in four processes, two replicas in processes of their own, a real Redis. How long from
  * the calls that cross the threshold until the last agent refuses calls; and the headline with real agents: what a callee's death
- * costs a fleet that shares its circuit, and one in which each agent learns for itself, at the same time on the same machine.
+ * costs a fleet that shares its circuit, and one in which each agent learns for itself, at the same time on the same machine; how many
+ * probes of a half-open period reach the callee; and what services that start during the outage make of it.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -20,8 +21,15 @@ const HEALTHY_MS = 2_500;
 /** Longer than the window of the headline's policy. */
 const HEADLINE_HEALTHY_MS = 65_000;
 const HEADLINE_LIMIT_MS = 90_000;
+/** Longer than the window of the outage's policy. */
+const OUTAGE_HEALTHY_MS = 12_000;
+const PROBES = 3;
+const PERIODS = 3;
+const NEWCOMERS = 10;
+const NEWCOMERS_CALLS = 20;
 
-const quick = { openFor: '500ms', halfOpen: { calls: 3, maxWait: '5s' } };
+const halfOpen = { calls: PROBES, maxWait: '5s' };
+const quick = { openFor: '500ms', halfOpen };
 const circuits = {
   sudden: {
     ...quick,
@@ -32,20 +40,27 @@ const circuits = {
   },
   shared: { window: '60s', minimumCalls: 20, openFor: '1m', scope: 'cluster' },
   alone: { window: '60s', minimumCalls: 20, openFor: '1m' },
+  outage: { window: '10s', minimumCalls: 20, openFor: '1s', halfOpen, scope: 'cluster' },
 } as const;
 const callees = Object.keys(circuits);
 
 class Agents {
   readonly #children: ChildProcess[] = [];
 
-  async start(controlPlanes: readonly string[]): Promise<void> {
+  async start(
+    controlPlanes: readonly string[],
+    service = 'checkout',
+    agents = AGENTS,
+    processes = PROCESSES,
+  ): Promise<void> {
     const script = fileURLToPath(new URL('cluster-agents.ts', import.meta.url));
-    const each = AGENTS / PROCESSES;
-    for (let i = 0; i < PROCESSES; i++)
+    const count = agents / processes;
+    for (let i = 0; i < processes; i++)
       this.#children.push(fork(script, [], { execArgv: ['--import', 'tsx'], stdio: 'inherit' }));
     const ready = this.#hear('ready');
     this.#children.forEach((child, i) => {
-      child.send({ type: 'start', from: i * each, count: each, controlPlanes, callees } satisfies ToAgents);
+      const from = i * count;
+      child.send({ type: 'start', service, from, count, controlPlanes, callees } satisfies ToAgents);
     });
     await ready;
   }
@@ -121,6 +136,54 @@ async function wasted(agents: Agents): Promise<{ shared: number; alone: number }
   return { shared: await agents.failed('shared'), alone: await agents.failed('alone') };
 }
 
+/** Where the mesh's circuit of the outage is. */
+async function record({ rest }: Plane): Promise<{ state: string; epoch: number }> {
+  const response = await fetch(`${rest}/v1/circuits/${encodeURIComponent('outage|outage')}`);
+  return ((await response.json()) as { cluster: { state: string; epoch: number } }).cluster;
+}
+
+/** The epoch of the first open period that comes after so many half-open ones, with all agents open in it. */
+async function openSince(plane: Plane, epoch: number, periods: number): Promise<number> {
+  for (;;) {
+    const now = await record(plane);
+    if (now.state === 'open' && now.epoch >= epoch + 2 * periods) return now.epoch;
+    await pause(20);
+  }
+}
+
+/** Agents that come while it is open; the calls that failed them, of one period in which nobody was given a probe. */
+async function latecomers(plane: Plane): Promise<number> {
+  for (let i = 0; ; i++) {
+    const epoch = await openSince(plane, 0, 0);
+    const agents = new Agents();
+    try {
+      await agents.start([plane.grpc], `late-${i}`, NEWCOMERS, 1);
+      agents.tell({ type: 'fate', callee: 'outage', dead: true });
+      for (let call = 0; call < NEWCOMERS_CALLS; call++) agents.tell({ type: 'burst', callee: 'outage' });
+      const failed = await agents.failed('outage');
+      if ((await record(plane)).epoch === epoch) return failed;
+    } finally {
+      agents.close();
+    }
+  }
+}
+
+async function outage(agents: Agents, plane: Plane): Promise<{ probes: number; late: number }> {
+  agents.tell({ type: 'pace', callees: ['outage'] });
+  await pause(OUTAGE_HEALTHY_MS);
+  agents.tell({ type: 'fate', callee: 'outage', dead: true });
+  await agents.seen('outage', ['open']);
+  const first = await openSince(plane, 0, 0);
+  await agents.failed('outage');
+  const last = await openSince(plane, first, PERIODS);
+  const probes = (await agents.failed('outage')) / ((last - first) / 2);
+  const late = await latecomers(plane);
+  agents.tell({ type: 'fate', callee: 'outage', dead: false });
+  await agents.seen('outage', ['closed']);
+  agents.tell({ type: 'pace', callees: [] });
+  return { probes, late };
+}
+
 async function main(): Promise<void> {
   const redis = await startRedis();
   const planes: Plane[] = [];
@@ -131,6 +194,7 @@ async function main(): Promise<void> {
       await planes[0]?.put(callee, callee, { circuit });
     await agents.start(planes.map(({ grpc }) => grpc));
     const times = await toLast(agents);
+    const { probes, late } = await outage(agents, planes[0] as Plane);
     const { shared, alone } = await wasted(agents);
     const { median, max } = spread(times);
     const p99 = percentile(times, 0.99);
@@ -147,6 +211,18 @@ async function main(): Promise<void> {
         baseline: `local circuits alone: ${alone}`,
         ratio: `1/${(alone / shared).toFixed(0)}`,
       },
+      {
+        what: `probes that reach the callee in a half-open period, of ${PERIODS}`,
+        value: `${probes.toFixed(1)} on average`,
+        baseline: `halfOpen.calls: ${PROBES}`,
+        ratio: '',
+      },
+      {
+        what: `failing calls of ${NEWCOMERS} agents that start during the outage, ${NEWCOMERS_CALLS} calls each`,
+        value: `${late}`,
+        baseline: '',
+        ratio: '',
+      },
     ];
     conclude({
       title: 'A circuit of the mesh, live',
@@ -156,6 +232,11 @@ async function main(): Promise<void> {
       figures: [
         { name: 'cluster: failing calls to the last of 200 agents open, p99 ms', value: p99 },
         { name: 'cluster: wasted calls ÷ local circuits alone, 200 agents', value: shared / alone },
+        {
+          name: 'cluster: probes of a half-open period ÷ halfOpen.calls, 200 agents',
+          value: probes / PROBES,
+        },
+        { name: 'cluster: failing calls of agents that start during the outage', value: late },
       ],
     });
   } finally {

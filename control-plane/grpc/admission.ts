@@ -1,6 +1,7 @@
 /**
  * Lets new streams in at a rate that the event loop can bear: when a replica dies, all its agents come at once. A token bucket,
- * refilled lazily, without a timer. Who is turned away is told when to come again, spread so that they don't come together.
+ * refilled lazily, without a timer. Who is turned away gets the next free place in a line and is told when that is; so who comes
+ * then, and nobody new before, is let in. The line itself is one number, and has an end: beyond it, any moment within it.
  */
 import type { Random } from '../../core/random.js';
 
@@ -12,14 +13,16 @@ export interface AdmissionOptions {
 
 export const defaultAdmission: AdmissionOptions = { burst: 2000, perSecond: 500 };
 
-/** Who is turned away is spread over at most this much more than the wait itself. */
-const SPREAD_MS = 2000;
+/** Nobody is told to wait longer. */
+const LINE_MS = 30_000;
 
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #random: Random;
   #tokens: number;
   #atMs: number;
+  /** The last place that was given away. */
+  #lastMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: AdmissionOptions, random: Random, now: number) {
     this.#options = options;
@@ -37,6 +40,9 @@ export class Admission {
       this.#tokens -= 1;
       return undefined;
     }
-    return Math.ceil(((1 - this.#tokens) * 1000) / perSecond + this.#random.next() * SPREAD_MS);
+    const nextMs = Math.max(now + ((1 - this.#tokens) * 1000) / perSecond, this.#lastMs + 1000 / perSecond);
+    if (nextMs - now > LINE_MS) return Math.ceil(this.#random.next() * LINE_MS);
+    this.#lastMs = nextMs;
+    return Math.ceil(nextMs - now);
   }
 }

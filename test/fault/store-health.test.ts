@@ -285,6 +285,15 @@ describe('circuits on Redis', function () {
     }
     const sum = (cost: ReadonlyMap<string, number>) =>
       [...cost.values()].reduce((total, calls) => total + calls, 0);
+    /** An exchange moves a deadline in the index only where it is another millisecond's: two commands that a fast machine spares. */
+    const nextMillisecond = async () => {
+      const now = async () => {
+        const [seconds, micros] = await client.time();
+        return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+      };
+      const then = await now();
+      while ((await now()) === then);
+    };
     const methods = (count: number) => Array.from({ length: count }, (_, i) => `inventory|p|${i}`);
 
     it('one for a mesh in which nothing happens', async () => {
@@ -299,6 +308,7 @@ describe('circuits on Redis', function () {
       for (const count of [1, 100, 1000]) {
         await client.flushdb();
         for (const replica of ['a', 'b', 'c']) await exchange(methods(count), replica);
+        await nextMillisecond();
         const cost = await costOf(() => exchange(methods(count)));
         expect(cost.get('evalsha')).to.equal(2);
         costs.push(sum(cost));

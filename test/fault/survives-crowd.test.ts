@@ -15,6 +15,8 @@ const PER_SECOND = 3;
 const K = 3;
 /** Below the quorum of 20 %, and enough for the rate of 10 %. */
 const SICK = 14;
+/** Twice `openFor`, 3 s at least. How soon after it: see test/simulation/scenarios/reporters-gone.txt. */
+const SILENT_S = 3;
 
 describe('a hundred agents at two replicas', function () {
   this.timeout(90_000);
@@ -48,6 +50,19 @@ describe('a hundred agents at two replicas', function () {
   const circuit = (openFor: string) => ({
     ...{ openFor, failureRate: '10%', halfOpen: { calls: K } },
     cluster: { window: '2s', quorum: '20%', minReporters: 3, ramp: ['100%'], rampStep: '1s' },
+  });
+
+  it('one that fails alone opens nothing, and each replica names it', async () => {
+    const [liar] = population.members;
+    if (!liar) throw new Error('nobody came');
+    liar.failing = true;
+    for (const replica of replicas)
+      await until(async () => (await shown(replica.rest, callee))?.suspects.join() === 'checkout/c0', {
+        what: 'the suspect by name',
+      });
+    expect(new Set(population.states(callee))).to.deep.equal(new Set(['closed']));
+    liar.failing = false;
+    await until(async () => (await shown(rest(), callee))?.suspects.length === 0, { what: 'no suspect' });
   });
 
   it('fewer than the quorum cannot open a circuit, though their calls are enough for the rate', async () => {
@@ -100,6 +115,8 @@ describe('a hundred agents at two replicas', function () {
         what: 'a closed circuit',
         timeoutMs: 20_000,
       });
-    expect((await shown(rest(), callee))?.reason).to.contain('no agent has reported for');
+    const reason = (await shown(rest(), callee))?.reason ?? '';
+    const [, silentS] = /no agent has reported for (\S+?) ?s:/.exec(reason) ?? [];
+    expect(Number(silentS), reason).to.be.within(SILENT_S, 3 * SILENT_S);
   });
 });

@@ -5,7 +5,7 @@
 import { expect } from 'chai';
 import { connect, type Mesh } from '../../sdk/index.js';
 import { EchoClient, startEcho, unary } from '../support/echo.js';
-import { RedisServer } from '../support/redis.js';
+import { plainClient, RedisServer } from '../support/redis.js';
 import { until } from '../support/until.js';
 import { anyPort, putPolicy, type Up, up } from '../support/up.js';
 
@@ -33,11 +33,21 @@ describe('a rolling restart of three replicas under load', function () {
     await redis.close();
   });
 
-  async function instances(replica: Up): Promise<number | undefined> {
+  async function instances(replica: Up): Promise<number> {
     const response = await fetch(`${replica.rest}/v1/services/inventory`);
-    if (response.status === 404) return 0;
-    if (!response.ok) return undefined;
+    if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
     return ((await response.json()) as { instances: unknown[] }).instances.length;
+  }
+
+  /** All that the registry has ever told, from the store itself: an instance that lapsed and came back at once is there too. */
+  async function registryEvents(): Promise<string[]> {
+    const client = plainClient(redis.url);
+    try {
+      const entries = await client.xrange('{sg:default}:registry', '-', '+');
+      return entries.map(([, [, event = '']]) => event);
+    } finally {
+      client.disconnect();
+    }
   }
 
   it(`no circuit changes state, no call fails, no lease lapses (${ROUNDS} ${ROUNDS > 1 ? 'times' : 'time'})`, async () => {
@@ -70,6 +80,7 @@ describe('a rolling restart of three replicas under load', function () {
         );
     });
     const counts = new Set<number>();
+    let told: string[] = [];
     try {
       await until(() => calls > CALLS_BETWEEN, { what: 'a steady load' });
       for (let round = 0; round < ROUNDS; round++)
@@ -84,13 +95,11 @@ describe('a rolling restart of three replicas under load', function () {
             timeoutMs: 30_000,
             what: 'all agents on some replica',
           });
-          for (const replica of replicas) {
-            const count = await instances(replica);
-            if (count !== undefined) counts.add(count);
-          }
+          for (const replica of replicas) counts.add(await instances(replica));
           const reached = calls;
           await until(() => calls > reached + CALLS_BETWEEN, { what: 'calls after the restart' });
         }
+      told = await registryEvents();
     } finally {
       stop = true;
       await Promise.all(load);
@@ -100,5 +109,7 @@ describe('a rolling restart of three replicas under load', function () {
     expect(failures).to.deep.equal([]);
     expect(changes).to.deep.equal([]);
     expect([...counts]).to.deep.equal([1]);
+    expect(told.filter((event) => event.includes('"kind":"up"'))).to.have.length.above(0);
+    expect(told.filter((event) => event.includes('"kind":"down"'))).to.deep.equal([]);
   });
 });

@@ -23,6 +23,8 @@ describe('circuits of the mesh, while one is open', function () {
   let population: Population;
   let sick: TestCallee;
   let well: TestCallee;
+  /** Well until the store is away. */
+  let later: TestCallee;
   let test = 0;
 
   before(async () => {
@@ -41,7 +43,8 @@ describe('circuits of the mesh, while one is open', function () {
     heard = new HeardDirectives();
     sick = new TestCallee(`sick-${++test}`);
     well = new TestCallee(`well-${test}`);
-    population = new Population([sick, well]);
+    later = new TestCallee(`later-${test}`);
+    population = new Population([sick, well, later]);
   });
 
   afterEach(async () => {
@@ -56,9 +59,21 @@ describe('circuits of the mesh, while one is open', function () {
 
   async function opened(openFor: string): Promise<void> {
     for (const callee of [sick, well]) await govern(rest(), callee, { openFor, cluster });
+    // So few that an agent's own calls are enough.
+    await govern(rest(), later, { openFor: '500ms', minimumCalls: 5, cluster });
     await population.joinMany(AGENTS, addresses(), PER_SECOND);
     sick.failing = true;
     await population.all(sick, 'open');
+  }
+
+  const datasets = () => [...new Set(population.members.map(({ mesh }) => mesh.status().dataset))];
+
+  /** What a replica says is wrong with a policy in its store. */
+  async function faultOf({ rest }: Up, policy: string): Promise<string | undefined> {
+    const { faults } = (await (await fetch(`${rest}/v1/policies`)).json()) as {
+      faults: { path: string; message: string }[];
+    };
+    return faults.find(({ path }) => path === policy)?.message;
   }
 
   /** The healthy callee: nothing of this was its fault. */
@@ -80,6 +95,13 @@ describe('circuits of the mesh, while one is open', function () {
     await until(() => sick.reached > reached + 50 && well.reached > calls + 50, { what: 'calls' });
     expect(sick.refused).to.equal(refused);
     for (const replica of replicas) expect((await shown(replica.rest, sick))?.state).to.equal('open');
+    later.failing = true;
+    await population.all(later, 'open');
+    expect(later.refused).to.be.greaterThan(0);
+    for (const replica of replicas)
+      expect((await shown(replica.rest, later))?.state ?? 'closed').to.equal('closed');
+    later.failing = false;
+    await population.all(later, 'closed');
     redis.thaw();
     // What was open is still open for those who remember; nobody fails any more, so it heals.
     await until(async () => (await fetch(`${rest()}/readyz`)).ok, { what: 'a replica that is ready' });
@@ -102,6 +124,7 @@ describe('circuits of the mesh, while one is open', function () {
 
   it('Redis killed and back without data: nothing crashes, agents converge, and it opens and closes anew', async () => {
     await opened('3s');
+    const [dataset] = datasets();
     await redis.kill();
     for (const name of readdirSync(redis.directory)) rmSync(join(redis.directory, name), { recursive: true });
     await redis.restart();
@@ -111,7 +134,13 @@ describe('circuits of the mesh, while one is open', function () {
       what: 'agents without what is lost',
       timeoutMs: 30_000,
     });
+    expect(datasets()).to.have.length(1);
+    expect(datasets()).to.not.include(dataset);
+    for (const replica of replicas)
+      for (const { name } of [sick, well, later])
+        expect(await faultOf(replica, name), `${name} at ${replica.rest}`).to.match(/revision 1\b/);
     for (const callee of [sick, well]) await govern(rest(), callee, { openFor: '1s', cluster });
+    for (const { name } of [sick, well]) expect(await faultOf(replicas[0] as Up, name)).to.equal(undefined);
     sick.failing = true;
     await population.all(sick, 'open');
     sick.failing = false;

@@ -135,6 +135,8 @@ export interface ShownCircuit {
   readonly epoch: number;
   readonly reason: string;
   readonly window: { readonly calls: number; readonly agents: number; readonly over: number } | null;
+  /** Agents that fail where all others don't. */
+  readonly suspects: readonly string[];
 }
 
 /** What this replica says of the mesh's circuit; undefined: nothing. */

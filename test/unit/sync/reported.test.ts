@@ -143,11 +143,24 @@ describe('admission', () => {
     expect(admitted(10, 1010)).to.be.within(99, 101);
   });
 
-  it('sends those it turns away back at different times', () => {
+  it('has a place in a line for each that it turns away: who comes then is let in', () => {
+    const random = seededRandom(7);
+    const admission = new Admission({ burst: 20, perSecond: 100 }, random, 0);
+    let waiting = Array.from({ length: 1_000 }, () => 0);
+    const told = waiting.map((at) => admission.admit(at)).filter((wait) => wait !== undefined);
+    expect(told).to.deep.equal(Array.from({ length: 980 }, (_, i) => (i + 1) * 10));
+    // As agents do: half a second later at most.
+    waiting = told.map((wait) => wait + random.next() * 500).sort((a, b) => a - b);
+    expect(waiting.map((at) => admission.admit(at)).filter((wait) => wait !== undefined)).to.deep.equal([]);
+  });
+
+  it('has a line that ends: beyond it, everybody is told some moment within it', () => {
     const admission = new Admission({ burst: 1, perSecond: 1 }, seededRandom(7), 0);
     admission.admit(0);
-    const hints = Array.from({ length: 50 }, () => admission.admit(0));
-    expect(new Set(hints).size).to.be.above(40);
-    for (const hint of hints) expect(hint).to.be.within(1000, 3000);
+    const told = Array.from({ length: 1_000 }, () => admission.admit(0) ?? 0);
+    expect(told.slice(0, 30)).to.deep.equal(Array.from({ length: 30 }, (_, i) => (i + 1) * 1_000));
+    expect(Math.max(...told)).to.equal(30_000);
+    expect(new Set(told.slice(30)).size).to.be.above(900);
+    expect(admission.admit(5_000)).to.equal(undefined);
   });
 });
