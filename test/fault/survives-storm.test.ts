@@ -105,7 +105,7 @@ describe('a reconnect storm', function () {
     }
     const metrics = await (await fetch(`${plane.rest}/metrics`)).text();
     const ends = [...metrics.matchAll(/^switchgear_stream_ends_total{.*reason="([^"]+)".*} (\d+)$/gm)];
-    expect(ends.map(([, reason, count]) => [reason, Number(count)])).to.deep.equal([['broken', AGENTS]]);
+    expect(ends.map(([, reason, count]) => [reason, Number(count)])).to.deep.equal([['closed', AGENTS]]);
     expect((await fetch(`${plane.rest}/readyz`)).status).to.equal(200);
     expect(plane.child.exitCode).to.equal(null);
   });

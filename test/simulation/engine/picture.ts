@@ -139,7 +139,7 @@ function frame(y: number): string {
 }
 
 function text(x: number, y: number, said: string, more = ''): string {
-  return `<text x="${round(x)}" y="${y}" fill="#333" ${more}>${escaped(said)}</text>`;
+  return `<text x="${round(x)}" y="${y}" fill="#333"${more && ` ${more}`}>${escaped(said)}</text>`;
 }
 
 function escaped(said: string): string {
