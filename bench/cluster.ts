@@ -197,6 +197,7 @@ async function main(): Promise<void> {
     const { probes, late } = await outage(agents, planes[0] as Plane);
     const { shared, alone } = await wasted(agents);
     const { median, max } = spread(times);
+    console.error(`milliseconds of the runs: ${times.map(Math.round).join(' ')}`);
     const p99 = percentile(times, 0.99);
     const rows: Row[] = [
       {

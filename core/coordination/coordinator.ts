@@ -31,6 +31,8 @@ import { Watched } from './watched.js';
 import { ALL, type Held, type Turned, type Wanted, type WatchedCircuit } from './watched-circuit.js';
 
 const LOOKS_EVERY_MS = 50;
+/** Sooner, where that part of a replica's agents has turned bad since: all of them may fail within one millisecond, and say no more. */
+const LOOKS_PER_FLEET = 4;
 
 export class Coordinator implements CoordinatorPart {
   readonly #circuits = new Watched();
@@ -205,10 +207,15 @@ export class Coordinator implements CoordinatorPart {
   #matters(circuit: WatchedCircuit, governed: Governed, turned: Turned, now: number): boolean {
     // While nothing may open, nothing is in a hurry.
     if (turned === 'well' || this.#frozen !== '') return false;
-    if (now - circuit.lookedAt < LOOKS_EVERY_MS) return turned === 'bad' && !circuit.calm;
-    circuit.lookedAt = now;
+    if (turned === 'bad') circuit.turnedBad++;
+    const many = circuit.calm && circuit.turnedBad * LOOKS_PER_FLEET >= circuit.lookedOver;
+    if (now - circuit.lookedAt < LOOKS_EVERY_MS && !many) return turned === 'bad' && !circuit.calm;
     const { spec } = governed;
-    circuit.calm = isCalm(spec, circuit.view(spec, now), circuit.ownView(spec, now));
+    const own = circuit.ownView(spec, now);
+    circuit.lookedAt = now;
+    circuit.lookedOver = own.spans.at(-1)?.agents ?? 0;
+    circuit.turnedBad = 0;
+    circuit.calm = isCalm(spec, circuit.view(spec, now), own);
     if (turned === 'bad') return !circuit.calm;
     return wouldOpen(circuit, this.#look(governed, '', now));
   }

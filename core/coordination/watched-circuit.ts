@@ -80,6 +80,9 @@ export class WatchedCircuit {
   lookedAt = Number.NEGATIVE_INFINITY;
   /** What that look said: far from opening. */
   calm = false;
+  /** How many agents of this replica it was about, and how many have turned bad since. */
+  lookedOver = 0;
+  turnedBad = 0;
   /** The greatest epoch of records that are not there any more: agents have heard of it. */
   lostEpoch = 0;
   /** Since when somebody should have written, by zone. */

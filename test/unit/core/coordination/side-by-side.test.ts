@@ -133,6 +133,18 @@ describe('a coordinator', () => {
     expect(urgent.indexOf(true)).to.be.within(100, 250);
   });
 
+  it('calls it urgent when all fail in the same millisecond, a moment after somebody alone did', () => {
+    for (const agents of [3, 10, 100, 1_000]) {
+      const coordinator = new Coordinator(options);
+      const heard = (agent: number, failed: number, now: number) =>
+        coordinator.heard(inventory, { ...report, agent: `checkout/${agent}`, calls: 8, failed }, now);
+      for (let agent = 0; agent < agents; agent++) heard(agent, 0, 1_000);
+      heard(agents, 8, 1_100);
+      const urgent = Array.from({ length: agents }, (_, i) => heard(i, 8, 1_101));
+      expect(urgent.indexOf(true), `${agents} agents`).to.be.within(0, Math.ceil(agents * 0.75));
+    }
+  });
+
   it('is in a hurry when its own agents fail, however well those of many other replicas were a second ago', () => {
     const accounts = Array.from({ length: 19 }, (_, i) => {
       const other = new Coordinator({ ...options, replica: `other-${i}` });
