@@ -264,7 +264,9 @@ export class GuardCall<T> extends Expiry implements Coordinator<T>, Pending {
       this.#conclude(this.#error, 'failure');
       return;
     }
-    const attempt = new Attempt<T>(targets, target, fn, options, resolve, reject);
+    const attempt = new Attempt<T>(targets, target, fn, options);
+    attempt.resolve = resolve;
+    attempt.reject = reject;
     attempt.follow(++this.#attempts, this.#first);
     attempt.coordinator = this;
     this.#running.add(attempt);

@@ -2,7 +2,7 @@
  * How a guarded call begins that has more to it than gates: its limits of time, its caller's signal, hedges. Most go on as one
  * attempt and nothing else.
  */
-import { Attempt } from './guard-attempt.js';
+import { Attempt, promised } from './guard-attempt.js';
 import { makeCall } from './guard-call.js';
 import { limitWhole } from './guard-limits.js';
 import type { EngineOptions, GuardedFunction } from './guarded-function.js';
@@ -19,10 +19,8 @@ let shape: Attempt<unknown> | undefined;
 
 /** What `callFully` comes to for nearly every call: no wishes of the caller's, no context, and a target that says `directMs`. */
 export function callDirectly<T>(targets: Targets, target: Target, fn: GuardedFunction<T>): Promise<T> {
-  let attempt!: Attempt<T>;
-  const promise = new Promise<T>((resolve, reject) => {
-    attempt = new Attempt<T>(targets, target, fn, noOptions, resolve, reject);
-  });
+  const attempt = new Attempt<T>(targets, target, fn, noOptions);
+  const promise = promised(attempt);
   if (shape === undefined) shape = shapeOf(targets, target);
   const { coarse } = targets;
   const now = coarse.now();
@@ -41,10 +39,8 @@ export function callFully<T>(
   options: EngineOptions<T> | undefined,
   waitingSince?: number,
 ): Promise<T> {
-  let attempt!: Attempt<T>;
-  const promise = new Promise<T>((resolve, reject) => {
-    attempt = new Attempt<T>(targets, target, fn, options ?? noOptions, resolve, reject);
-  });
+  const attempt = new Attempt<T>(targets, target, fn, options ?? noOptions);
+  const promise = promised(attempt);
   if (shape === undefined) shape = shapeOf(targets, target);
   if (options?.signal?.aborted) {
     attempt.reject(options.signal.reason);
@@ -88,5 +84,7 @@ function prepare<T>(attempt: Attempt<T>, now: number, wholeMs: number): void {
 
 function shapeOf(targets: Targets, target: Target): Attempt<unknown> {
   const nothing = () => undefined;
-  return new Attempt<unknown>(targets, target, nothing, noOptions, nothing, nothing);
+  const attempt = new Attempt<unknown>(targets, target, nothing, noOptions);
+  promised(attempt);
+  return attempt;
 }
