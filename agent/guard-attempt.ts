@@ -43,17 +43,6 @@ export function coordinateBy(make: MakeCoordinator): void {
   makeCoordinator = make;
 }
 
-/**
- * The promise that an attempt's call answers. A variable that an executor assigns would cost a context on the heap for each call,
- * a tenth of its time: so the attempt comes first, and is given what settles its promise.
- */
-export function promised<T>(attempt: Attempt<T>): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    attempt.resolve = resolve;
-    attempt.reject = reject;
-  });
-}
-
 // Constants of this module: what is imported is read from memory each time.
 const { ADMITTING, LINED_UP, RUNNING, LINGERING, OVER, Rare } = rare;
 const NEVER = Number.POSITIVE_INFINITY;
@@ -68,19 +57,14 @@ export class Attempt<T> implements Deadlined, Waiter, Pending, GuardContext {
   readonly fn: GuardedFunction<T>;
   readonly options: EngineOptions<T>;
   /** Given by `promised`, right after it is made. */
-  declare resolve: Resolve<T>;
-  declare reject: Reject;
+  resolve: Resolve<T>;
+  reject: Reject;
   coordinator: Coordinator<T> | undefined;
   /** @internal */ stage: number;
   /** @internal */ handle: number;
   /** @internal */ rare: rare.Rare | undefined;
 
-  constructor(
-    targets: Targets,
-    target: Target,
-    fn: GuardedFunction<T>,
-    options: EngineOptions<T>,
-  ) {
+  constructor(targets: Targets, target: Target, fn: GuardedFunction<T>, options: EngineOptions<T>) {
     this.endsAt = NEVER;
     this.targets = targets;
     this.target = target;
