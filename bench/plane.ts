@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 export interface Plane {
   readonly rest: string;
   readonly grpc: string;
+  readonly pid: number;
   /** Puts a policy of this spec for calls to `callee`; answers its revision. */
   put(name: string, callee: string, spec: object): Promise<number>;
   close(): Promise<void>;
@@ -26,6 +27,7 @@ export async function startPlane(store: string): Promise<Plane> {
   return {
     rest,
     grpc,
+    pid: child.pid as number,
     async put(name, callee, spec) {
       const response = await fetch(`${rest}/v1/policies/${name}`, {
         method: 'PUT',

@@ -1,0 +1,236 @@
+/**
+ * Thousands of light agents in a process of their own: each a connection with the real protocol on it, its state a few fields, and no
+ * SDK. Instants are of the machine's clock, which all processes share.
+ */
+import { capabilities } from '../../core/policy/capabilities.js';
+import { Line, messageFrame, opening } from './frames.js';
+import { ack, heartbeat, hello, kindOf, kinds, nonceOf, report } from './messages.js';
+
+/** Opens them all at once; answered with `connected` once each has its first complete state. */
+export interface Connect {
+  readonly type: 'connect';
+  /** Which of several fleets in this process. */
+  readonly fleet: string;
+  readonly port: number;
+  readonly from: number;
+  readonly count: number;
+  readonly callees: readonly string[];
+}
+
+/** Answered with `arrived` once each agent of the fleet has heard a message of this kind, from now on. */
+export interface Expect {
+  readonly type: 'expect';
+  readonly fleet: string;
+  readonly kind: 'delta' | 'directives';
+}
+
+/** From now on: heartbeats, reports of so many cells (0: none), evenly spread over their period. */
+export interface Talk {
+  readonly type: 'talk';
+  readonly fleet: string;
+  readonly heartbeatMs: number;
+  readonly reportMs: number;
+  readonly cells: readonly string[];
+}
+
+/** The first `count` agents stop to read, or all go on. */
+export interface Stall {
+  readonly type: 'stall';
+  readonly fleet: string;
+  readonly count: number;
+}
+
+export interface Leave {
+  readonly type: 'leave';
+  readonly fleet: string;
+}
+
+export type ToAgents = Connect | Expect | Talk | Stall | Leave;
+
+export type FromAgents =
+  | { readonly type: 'ready' }
+  /** When each had its first state, and how often one was turned away before. */
+  | {
+      readonly type: 'connected';
+      readonly fleet: string;
+      readonly at: Float64Array;
+      readonly refused: number;
+      readonly first: readonly Uint8Array[];
+    }
+  | {
+      readonly type: 'arrived';
+      readonly fleet: string;
+      readonly at: Float64Array;
+      readonly sample: Uint8Array;
+    }
+  | { readonly type: 'left'; readonly fleet: string; readonly lost: number };
+
+const PATH = '/switchgear.v1.Agents/Session';
+const AGAIN_MS = 500;
+const TICK_MS = 20;
+const beat = messageFrame(heartbeat);
+
+const tell = (message: FromAgents) => process.send?.(message);
+const instant = () => performance.timeOrigin + performance.now();
+
+class LightAgent {
+  line: Line | undefined;
+  /** When its first complete state came; 0: not yet. */
+  knownAt = 0;
+  /** When what is expected came. */
+  heardAt = 0;
+  stalled = false;
+
+  constructor(
+    readonly fleet: Fleet,
+    readonly opening: Buffer,
+  ) {}
+
+  connect(): void {
+    this.line = new Line(this.fleet.port, this.opening, this);
+  }
+
+  message(bytes: Buffer): void {
+    this.fleet.heard(this, bytes);
+  }
+
+  ended(): void {
+    this.fleet.ended(this);
+  }
+}
+
+class Fleet {
+  readonly agents: LightAgent[] = [];
+  readonly port: number;
+  /** What the first agent heard until it knew all, for servers that are to say the same. */
+  readonly #first: Uint8Array[] = [];
+  #kind = 0;
+  #waiting = 0;
+  #refused = 0;
+  #lost = 0;
+  #seq = 0;
+  #said: Buffer = Buffer.alloc(0);
+  #timers: NodeJS.Timeout[] = [];
+  #over = false;
+  #sample = new Uint8Array();
+
+  constructor(private readonly options: Connect) {
+    this.port = options.port;
+    const { from, count, callees, port } = options;
+    const opened = opening(PATH, `127.0.0.1:${port}`);
+    for (let i = from; i < from + count; i++) {
+      const said = hello({
+        service: 'checkout',
+        instance: `agent-${i}`,
+        callees,
+        capabilities: [...capabilities],
+      });
+      this.agents.push(new LightAgent(this, Buffer.concat([opened, messageFrame(said)])));
+    }
+    this.#waiting = count;
+    for (const agent of this.agents) agent.connect();
+  }
+
+  heard(agent: LightAgent, bytes: Buffer): void {
+    const kind = kindOf(bytes);
+    if (agent === this.agents[0] && agent.knownAt === 0) this.#first.push(new Uint8Array(bytes));
+    if (kind === kinds.delta) agent.line?.write(messageFrame(ack(nonceOf(bytes))));
+    if (agent.knownAt === 0) {
+      if (kind !== kinds.delta) return;
+      agent.knownAt = instant();
+      if (--this.#waiting > 0) return;
+      const at = Float64Array.from(this.agents, ({ knownAt }) => knownAt);
+      tell({ type: 'connected', fleet: this.options.fleet, at, refused: this.#refused, first: this.#first });
+    } else if (kind === this.#kind && agent.heardAt === 0) {
+      agent.heardAt = instant();
+      if (this.#sample.length === 0) this.#sample = new Uint8Array(bytes);
+      if (--this.#waiting === 0) this.#arrived();
+    }
+  }
+
+  ended(agent: LightAgent): void {
+    if (this.#over) return;
+    if (agent.knownAt === 0) this.#refused++;
+    else this.#lost++;
+    setTimeout(() => !this.#over && agent.connect(), Math.random() * AGAIN_MS);
+  }
+
+  expect(kind: number): void {
+    this.#kind = kind;
+    this.#waiting = 0;
+    this.#sample = new Uint8Array();
+    for (const agent of this.agents) {
+      agent.heardAt = 0;
+      if (!agent.stalled) this.#waiting++;
+    }
+  }
+
+  #arrived(): void {
+    this.#kind = 0;
+    const heard = this.agents.filter(({ stalled }) => !stalled);
+    const at = Float64Array.from(heard, ({ heardAt }) => heardAt);
+    tell({ type: 'arrived', fleet: this.options.fleet, at, sample: this.#sample });
+  }
+
+  talk({ heartbeatMs, reportMs, cells }: Talk): void {
+    for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    if (heartbeatMs > 0) this.#every(heartbeatMs, () => beat);
+    if (reportMs > 0)
+      this.#every(reportMs, (round) => {
+        if (round > this.#seq) this.#said = messageFrame(report(round, cells));
+        this.#seq = round;
+        return this.#said;
+      });
+  }
+
+  /** Each agent once in each period, evenly. */
+  #every(periodMs: number, bytes: (round: number) => Buffer): void {
+    let next = 0;
+    let round = 1;
+    const start = performance.now();
+    const { length } = this.agents;
+    const step = () => {
+      const due = ((performance.now() - start) / periodMs) * length;
+      for (; next < due; next++) {
+        if (next % length === 0) round++;
+        this.agents[next % length]?.line?.write(bytes(round));
+      }
+    };
+    this.#timers.push(setInterval(step, TICK_MS));
+  }
+
+  stall(count: number): void {
+    for (const [i, agent] of this.agents.entries()) {
+      agent.stalled = i < count;
+      if (agent.stalled) agent.line?.pause();
+      else agent.line?.resume();
+    }
+  }
+
+  leave(): void {
+    this.#over = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    for (const { line } of this.agents) line?.close();
+    tell({ type: 'left', fleet: this.options.fleet, lost: this.#lost });
+  }
+}
+
+const fleets = new Map<string, Fleet>();
+
+process.on('message', (message: ToAgents) => {
+  if (message.type === 'connect') {
+    fleets.set(message.fleet, new Fleet(message));
+    return;
+  }
+  const fleet = fleets.get(message.fleet);
+  if (!fleet) throw new Error(`no fleet ${message.fleet}`);
+  if (message.type === 'expect') fleet.expect(kinds[message.kind]);
+  else if (message.type === 'talk') fleet.talk(message);
+  else if (message.type === 'stall') fleet.stall(message.count);
+  else {
+    fleet.leave();
+    fleets.delete(message.fleet);
+  }
+});
+process.on('disconnect', () => process.exit(0));
+tell({ type: 'ready' });

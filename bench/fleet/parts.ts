@@ -1,0 +1,129 @@
+/**
+ * The processes of the fleet benchmark: light agents in some, a bare server in one, and what `/proc` says of any.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { FromAgents, ToAgents } from './agents.js';
+import type { FromBare, ToBare } from './bare.js';
+
+/** Of /proc/<pid>/stat; Linux has 100 in a second. */
+const TICK_MS = 10;
+
+export const instant = () => performance.timeOrigin + performance.now();
+
+/** Milliseconds of CPU that a process has used. */
+export function cpuMs(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+}
+
+/** Kilobytes of memory that a process holds. */
+export function rssKb(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+}
+
+class Process<To extends object, From extends { readonly type: string }> {
+  readonly #child: ChildProcess;
+
+  constructor(file: string) {
+    const script = fileURLToPath(new URL(file, import.meta.url));
+    this.#child = fork(script, [], {
+      execArgv: ['--import', 'tsx'],
+      serialization: 'advanced',
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid as number;
+  }
+
+  tell(message: To): void {
+    this.#child.send(message);
+  }
+
+  /** The next message of this type. */
+  hear<T extends From['type']>(type: T): Promise<Extract<From, { type: T }>> {
+    return new Promise((resolve, reject) => {
+      const gone = () => reject(new Error(`process ${this.pid} of the benchmark has ended`));
+      const hear = (message: From) => {
+        if (message.type !== type) return;
+        this.#child.off('message', hear);
+        this.#child.off('exit', gone);
+        resolve(message as Extract<From, { type: T }>);
+      };
+      this.#child.on('message', hear);
+      this.#child.once('exit', gone);
+    });
+  }
+
+  close(): void {
+    if (this.#child.connected) this.#child.disconnect();
+  }
+}
+
+export type Bare = Process<ToBare, FromBare>;
+
+/** `first`: what each agent hears when it comes. */
+export async function startBare(
+  kind: 'grpc-js' | 'node:http2',
+  first: readonly Uint8Array[],
+): Promise<{ process: Bare; port: number }> {
+  const child: Bare = new Process('bare.ts');
+  const listening = child.hear('listening');
+  child.tell({ type: 'start', kind, first });
+  const { port } = await listening;
+  return { process: child, port };
+}
+
+/** Fleets of light agents, spread over some processes. */
+export class Generators {
+  private constructor(private readonly processes: readonly Process<ToAgents, FromAgents>[]) {}
+
+  static async start(count: number): Promise<Generators> {
+    const processes = Array.from({ length: count }, () => new Process<ToAgents, FromAgents>('agents.ts'));
+    await Promise.all(processes.map((each) => each.hear('ready')));
+    return new Generators(processes);
+  }
+
+  /** All at once; the instants at which each knew all, how many were turned away before, and what one of them heard. */
+  async connect(fleet: string, port: number, agents: number, callees: readonly string[]) {
+    const each = Math.floor(agents / this.processes.length);
+    const answers = this.processes.map((child) => child.hear('connected'));
+    for (const [i, child] of this.processes.entries())
+      child.tell({ type: 'connect', fleet, port, from: i * each, count: each, callees });
+    const all = await Promise.all(answers);
+    return {
+      at: all.flatMap(({ at }) => [...at]),
+      refused: all.reduce((sum, { refused }) => sum + refused, 0),
+      first: all[0]?.first ?? [],
+    };
+  }
+
+  /** To be called before what is expected can come. */
+  expect(fleet: string, kind: 'delta' | 'directives'): Promise<{ at: number[]; sample: Uint8Array }> {
+    const answers = this.processes.map((child) => child.hear('arrived'));
+    for (const child of this.processes) child.tell({ type: 'expect', fleet, kind });
+    return Promise.all(answers).then((all) => ({
+      at: all.flatMap(({ at }) => [...at]),
+      sample: all[0]?.sample ?? new Uint8Array(),
+    }));
+  }
+
+  tell(message: ToAgents): void {
+    for (const child of this.processes) child.tell(message);
+  }
+
+  /** Answers how many streams were lost meanwhile. */
+  async leave(fleet: string): Promise<number> {
+    const answers = this.processes.map((child) => child.hear('left'));
+    this.tell({ type: 'leave', fleet });
+    return (await Promise.all(answers)).reduce((sum, { lost }) => sum + lost, 0);
+  }
+
+  close(): void {
+    for (const child of this.processes) child.close();
+  }
+}
