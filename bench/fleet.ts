@@ -5,8 +5,10 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { cpuMs, Generators, instant, rssKb, startBare } from './fleet/parts.js';
-import { conclude, type Figure, percentile, type Row, spread } from './harness.js';
+import * as measures from './fleet/measures.js';
+import { CALLEES, type Fan, type Server, type Storm } from './fleet/measures.js';
+import { type Bare, Generators, startBare } from './fleet/parts.js';
+import { conclude, type Figure, type Row, spread } from './harness.js';
 import { type Plane, startPlane } from './plane.js';
 import { startRedis } from './redis.js';
 
@@ -17,160 +19,205 @@ const { values: flags } = parseArgs({
 const AGENTS = Number(flags.agents);
 const ROUNDS = Number(flags.rounds);
 const GENERATORS = 2;
-const CALLEES = ['inventory', 'payment', 'search', 'stock'];
-const SETTLE_MS = 3_000;
+const STEADY_MS = 20_000;
 
-interface Server {
-  readonly name: string;
-  readonly pid: number;
-  readonly port: number;
+interface BareServer extends Server {
+  readonly process: Bare;
 }
 
-interface Storm {
-  /** Until the last one knew all there is. */
-  readonly lastMs: number;
-  readonly p50Ms: number;
-  readonly refused: number;
-  readonly kbEach: number;
-  readonly first: readonly Uint8Array[];
-}
-
-/** All agents come at once. */
-async function storm(generators: Generators, { name, pid, port }: Server): Promise<Storm> {
-  await pause(SETTLE_MS);
-  const before = rssKb(pid);
-  const start = instant();
-  const { at, refused, first } = await generators.connect(name, port, AGENTS, CALLEES);
-  const since = at.map((each) => each - start);
-  await pause(SETTLE_MS);
-  const kbEach = (rssKb(pid) - before) / AGENTS;
-  return { lastMs: Math.max(...since), p50Ms: percentile(since, 0.5), refused, kbEach, first };
-}
-
-/** Waits until the control plane has counted so many acknowledgements more. */
-async function acknowledged({ rest }: Plane, count: number): Promise<number> {
-  for (;;) {
-    if ((await acks(rest)) >= count) return instant();
-    await pause(5);
-  }
-}
-
-async function acks(rest: string): Promise<number> {
-  const text = await (await fetch(`${rest}/metrics`)).text();
-  return Number(/^switchgear_ack_delay_seconds_count{[^}]*} (\d+)$/m.exec(text)?.[1] ?? 0);
-}
-
-interface Fan {
-  readonly lastMs: number;
-  readonly ackedMs: number;
-  readonly cpuUs: number;
-}
-
-/** One policy change to all. */
-async function change(
-  generators: Generators,
-  plane: Plane,
-  round: number,
-): Promise<Fan & { sample: Uint8Array }> {
-  const before = await acks(plane.rest);
-  const cpu = cpuMs(plane.pid);
-  const heard = generators.expect('control plane', 'delta');
-  const start = instant();
-  await plane.put('inventory-default', 'inventory', {
-    timeout: `${1_000 + round}ms`,
-    circuit: {},
-    bulkhead: { maxConcurrent: 100 },
-  });
-  const acked = await acknowledged(plane, before + AGENTS);
-  const { at, sample } = await heard;
-  await pause(SETTLE_MS);
-  const cpuUs = ((cpuMs(plane.pid) - cpu) * 1_000) / AGENTS;
-  return { lastMs: Math.max(...at) - start, ackedMs: acked - start, cpuUs, sample };
-}
-
-type BareServer = Server & Awaited<ReturnType<typeof startBare>>;
-
-async function push(generators: Generators, server: BareServer, message: Uint8Array): Promise<Fan> {
-  const cpu = cpuMs(server.pid);
-  const heard = generators.expect(server.name, 'delta');
-  const pushed = server.process.hear('pushed');
-  server.process.tell({ type: 'push', message });
-  const [{ at }, { from, at: ackedAt }] = await Promise.all([heard, pushed]);
-  await pause(SETTLE_MS);
-  const cpuUs = ((cpuMs(server.pid) - cpu) * 1_000) / AGENTS;
-  return { lastMs: Math.max(...at) - from, ackedMs: ackedAt - from, cpuUs };
-}
-
-const bareKinds = ['grpc-js', 'node:http2'] as const;
-
-async function bareServers(first: readonly Uint8Array[]): Promise<BareServer[]> {
+async function startBares(first: readonly Uint8Array[]): Promise<BareServer[]> {
   const servers: BareServer[] = [];
-  for (const name of bareKinds) {
-    const started = await startBare(name, first);
-    servers.push({ name, pid: started.process.pid, ...started });
+  for (const name of ['grpc-js', 'node:http2'] as const) {
+    const { process, port } = await startBare(name, first);
+    const lagMs = async () => {
+      const answer = process.hear('lag');
+      process.tell({ type: 'lag' });
+      return (await answer).ms;
+    };
+    servers.push({ name, pid: process.pid, port, process, lagMs });
   }
   return servers;
 }
 
+const median = <T>(list: readonly T[], key: keyof T) => spread(list.map((each) => Number(each[key]))).median;
+
+/** Median over the rounds. */
+function ratio<T>(ours: readonly T[], key: keyof T, theirs: readonly T[], theirKey: keyof T = key): number {
+  return spread(ours.map((each, i) => Number(each[key]) / Number(theirs[i]?.[theirKey]))).median;
+}
+
+class Table {
+  readonly rows: Row[] = [];
+  readonly figures: Figure[] = [];
+
+  row(what: string, value: string, baseline = '', ratio = ''): void {
+    this.rows.push({ what, value, baseline, ratio });
+    console.error(`${what}: ${value} ${baseline} ${ratio}`);
+  }
+
+  /** Ours beside each of the bare servers. */
+  beside<T>(
+    what: string,
+    ours: readonly T[],
+    key: keyof T,
+    bare: readonly (readonly [string, readonly T[]])[],
+    theirKey: keyof T = key,
+    unit = 'ms',
+  ): void {
+    for (const [name, theirs] of bare)
+      this.row(
+        what,
+        `${median(ours, key).toFixed(0)} ${unit}`,
+        `${name}: ${median(theirs, theirKey).toFixed(0)} ${unit}`,
+        `${ratio(ours, key, theirs, theirKey).toFixed(2)} ×`,
+      );
+  }
+}
+
+interface Fleet {
+  readonly generators: Generators;
+  readonly plane: Plane;
+  readonly server: Server;
+  readonly bare: readonly BareServer[];
+}
+
+/** Each server's agents come, and but for the last time leave again. */
+async function storms({ generators, server, bare }: Fleet, first: Storm, table: Table): Promise<void> {
+  const all = new Map<string, Storm[]>([[server.name, [first]]]);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const each of round === 0 ? bare : [server, ...bare]) {
+      if (round > 0) await generators.leave(each.name);
+      const came = await measures.storm(generators, each, AGENTS);
+      all.set(each.name, [...(all.get(each.name) ?? []), came]);
+    }
+  }
+  const ours = all.get(server.name) ?? [];
+  const others = bare.map(({ name }) => [name, all.get(name) ?? []] as const);
+  const grpc = others[0]?.[1] ?? [];
+  table.beside('connect storm: until the last agent knows all', ours, 'lastMs', others);
+  table.beside('connect storm: lag of the loop, p99', ours, 'lagMs', others);
+  table.row('connect storm: agents turned away first', `${median(ours, 'refused')}`);
+  table.row(
+    'connect storm: longest answer of the REST face',
+    `${median(ours, 'restMs').toFixed(0)} ms`,
+    `${median(ours, 'restFailed')} not ready`,
+  );
+  table.row(
+    'memory for each agent, all included',
+    `${first.kbEach.toFixed(1)} KB`,
+    `grpc-js: ${grpc[0]?.kbEach.toFixed(1)} KB`,
+  );
+  table.figures.push(
+    { name: 'fleet: storm to the last state ÷ bare grpc-js', value: ratio(ours, 'lastMs', grpc) },
+    { name: 'fleet: storm, loop lag p99 ÷ bare grpc-js', value: ratio(ours, 'lagMs', grpc) },
+    { name: 'fleet: KB an agent, all included', value: first.kbEach },
+  );
+}
+
+/** One policy change to all, and one directive. */
+async function fans(fleet: Fleet, table: Table): Promise<void> {
+  const { generators, plane, server, bare } = fleet;
+  const changes: Fan[] = [];
+  const directives: Fan[] = [];
+  const pushed = bare.map(({ name }) => [name, [] as Fan[], [] as Fan[]] as const);
+  for (let round = 0; round < ROUNDS; round++) {
+    const changed = await measures.change(generators, plane, server, AGENTS, round);
+    changes.push(changed);
+    for (const [i, each] of bare.entries())
+      pushed[i]?.[1].push(await measures.push(generators, each, each.process, changed.sample, true));
+    const directed = await measures.direct(generators, plane, server, 'open');
+    directives.push(directed);
+    for (const [i, each] of bare.entries())
+      pushed[i]?.[2].push(await measures.push(generators, each, each.process, directed.sample, false));
+    await measures.direct(generators, plane, server, 'auto');
+  }
+  const theirChanges = pushed.map(([name, changes]) => [name, changes] as const);
+  const theirDirectives = pushed.map(([name, , directives]) => [name, directives] as const);
+  const [grpcChanges = [], grpcDirectives = []] = [theirChanges[0]?.[1], theirDirectives[0]?.[1]];
+  const bytes = (fans: readonly Fan[]) => `${fans[0]?.sample.length} bytes`;
+  table.beside(`a policy change (${bytes(changes)}): put to the last agent`, changes, 'lastMs', theirChanges);
+  table.beside(
+    'a policy change: put to the last acknowledgement',
+    changes,
+    'ackedMs',
+    theirChanges,
+    'lastMs',
+  );
+  table.beside('a policy change: CPU for each agent', changes, 'cpuUs', theirChanges, 'cpuUs', 'µs');
+  table.beside(
+    `a directive (${bytes(directives)}): put to the last agent`,
+    directives,
+    'lastMs',
+    theirDirectives,
+  );
+  table.figures.push(
+    { name: 'fleet: change to the last agent ÷ bare grpc-js', value: ratio(changes, 'lastMs', grpcChanges) },
+    {
+      name: 'fleet: change to the last acknowledgement ÷ bare grpc-js',
+      value: ratio(changes, 'ackedMs', grpcChanges, 'lastMs'),
+    },
+    {
+      name: 'fleet: directive to the last agent ÷ bare grpc-js',
+      value: ratio(directives, 'lastMs', grpcDirectives),
+    },
+  );
+}
+
+/** Nothing but heartbeats, and reports from half of the agents. */
+async function steady({ generators, server, bare }: Fleet, table: Table): Promise<void> {
+  const [grpc] = bare;
+  if (!grpc) return;
+  const reporters = AGENTS / 2;
+  const beats = await measures.share(server.pid, STEADY_MS);
+  const shares: number[] = [];
+  for (const { name, pid } of [server, grpc]) {
+    measures.busy(generators, name, reporters / GENERATORS);
+    await pause(STEADY_MS / 4);
+    shares.push(await measures.share(pid, STEADY_MS));
+    measures.quiet(generators, name);
+  }
+  const [ours = Number.NaN, theirs = Number.NaN] = shares;
+  table.row(`${AGENTS} agents that only beat`, `${beats.toFixed(1)} % of a core`);
+  table.row(
+    `${reporters} agents that report four cells a second`,
+    `${ours.toFixed(1)} % of a core`,
+    `grpc-js: ${theirs.toFixed(1)} %`,
+    `${(ours - theirs).toFixed(1)} % more`,
+  );
+  table.figures.push(
+    { name: 'fleet: 10,000 agents that only beat, % of a core', value: (beats * 10_000) / AGENTS },
+    {
+      name: 'fleet: 5,000 agents that report each second, % of a core more than bare grpc-js',
+      value: ((ours - theirs) * 5_000) / reporters,
+    },
+  );
+}
+
 async function main(): Promise<void> {
-  const rows: Row[] = [];
-  const figures: Figure[] = [];
+  const table = new Table();
   const redis = await startRedis();
   const generators = await Generators.start(GENERATORS);
   let plane: Plane | undefined;
   let bare: BareServer[] = [];
   try {
     plane = await startPlane(redis.url);
-    for (const callee of CALLEES)
-      await plane.put(`${callee}-default`, callee, {
-        timeout: '1s',
-        circuit: {},
-        bulkhead: { maxConcurrent: 100 },
-      });
+    const spec = { timeout: '1s', circuit: { scope: 'cluster' }, bulkhead: { maxConcurrent: 100 } };
+    for (const callee of CALLEES) await plane.put(`${callee}-default`, callee, spec);
     const port = Number(plane.grpc.split(':').at(-1));
-    const server: Server = { name: 'control plane', pid: plane.pid, port };
-    const first = await storm(generators, server);
-    console.error('control plane, storm', { ...first, first: first.first.map(({ length }) => length) });
-    bare = await bareServers(first.first);
-    for (const each of bare) {
-      const came = await storm(generators, each);
-      console.error(each.name, 'storm', { ...came, first: came.first.map(({ length }) => length) });
-    }
-    const ours: Fan[] = [];
-    const theirs: Fan[][] = bare.map(() => []);
-    for (let round = 0; round < ROUNDS; round++) {
-      const { sample, ...fan } = await change(generators, plane, round);
-      ours.push(fan);
-      console.error('control plane', fan, sample.length);
-      for (const [i, each] of bare.entries()) {
-        const pushed = await push(generators, each, sample);
-        theirs[i]?.push(pushed);
-        console.error(each.name, pushed);
-      }
-    }
-    const median = (fans: readonly Fan[], key: keyof Fan) => spread(fans.map((fan) => fan[key])).median;
-    for (const [what, key, bound] of [
-      ['a policy change: until the last agent has it', 'lastMs', 'change to the last agent'],
-      ['until the last acknowledgement is counted', 'ackedMs', 'change to the last acknowledgement'],
-    ] as const)
-      for (const [i, each] of bare.entries()) {
-        const ratio = spread(
-          ours.map((fan, round) => fan[key] / (theirs[i]?.[round]?.lastMs ?? Number.NaN)),
-        ).median;
-        rows.push({
-          what,
-          value: `${median(ours, key).toFixed(0)} ms`,
-          baseline: `${each.name}, the same bytes: ${median(theirs[i] ?? [], 'lastMs').toFixed(0)} ms`,
-          ratio: `${ratio.toFixed(2)} ×`,
-        });
-        if (each.name === 'grpc-js') figures.push({ name: `fleet: ${bound} ÷ bare grpc-js`, value: ratio });
-      }
+    const { pid, rest } = plane;
+    const lagMs = () => measures.planeLagMs(plane as Plane);
+    const server: Server = { name: 'control plane', pid, port, rest, lagMs };
+    const first = await measures.storm(generators, server, AGENTS);
+    bare = await startBares(first.first);
+    const fleet = { generators, plane, server, bare };
+    await storms(fleet, first, table);
+    await fans(fleet, table);
+    await steady(fleet, table);
     conclude({
       title: 'A fleet on one replica',
       command: 'npm run bench:fleet',
-      notes: `${AGENTS} light agents in ${GENERATORS} processes, one TCP connection each; medians of ${ROUNDS} rounds.`,
-      rows,
-      figures,
+      notes: `${AGENTS} light agents in ${GENERATORS} processes, one TCP connection each, ${CALLEES.length} callees; medians of ${ROUNDS} rounds in which the servers take turns. All share two cores with Redis and with the agents.`,
+      ...table,
     });
   } finally {
     generators.close();

@@ -24,12 +24,13 @@ export interface Expect {
   readonly kind: 'delta' | 'directives';
 }
 
-/** From now on: heartbeats, reports of so many cells (0: none), evenly spread over their period. */
+/** From now on: heartbeats of all, reports of these cells by the first `reporters` (0 ms: none), evenly spread over their period. */
 export interface Talk {
   readonly type: 'talk';
   readonly fleet: string;
   readonly heartbeatMs: number;
   readonly reportMs: number;
+  readonly reporters: number;
   readonly cells: readonly string[];
 }
 
@@ -172,11 +173,11 @@ class Fleet {
     tell({ type: 'arrived', fleet: this.options.fleet, at, sample: this.#sample });
   }
 
-  talk({ heartbeatMs, reportMs, cells }: Talk): void {
+  talk({ heartbeatMs, reportMs, reporters, cells }: Talk): void {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
-    if (heartbeatMs > 0) this.#every(heartbeatMs, () => beat);
+    if (heartbeatMs > 0) this.#every(heartbeatMs, this.agents, () => beat);
     if (reportMs > 0)
-      this.#every(reportMs, (round) => {
+      this.#every(reportMs, this.agents.slice(0, reporters), (round) => {
         if (round > this.#seq) this.#said = messageFrame(report(round, cells));
         this.#seq = round;
         return this.#said;
@@ -184,16 +185,16 @@ class Fleet {
   }
 
   /** Each agent once in each period, evenly. */
-  #every(periodMs: number, bytes: (round: number) => Buffer): void {
+  #every(periodMs: number, agents: readonly LightAgent[], bytes: (round: number) => Buffer): void {
     let next = 0;
-    let round = 1;
+    let round = this.#seq;
     const start = performance.now();
-    const { length } = this.agents;
+    const { length } = agents;
     const step = () => {
       const due = ((performance.now() - start) / periodMs) * length;
       for (; next < due; next++) {
         if (next % length === 0) round++;
-        this.agents[next % length]?.line?.write(bytes(round));
+        agents[next % length]?.line?.write(bytes(round));
       }
     };
     this.#timers.push(setInterval(step, TICK_MS));

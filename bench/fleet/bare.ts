@@ -10,14 +10,15 @@ import * as grpc from '@grpc/grpc-js';
 export type ToBare =
   /** What each agent hears when it comes. */
   | { readonly type: 'start'; readonly kind: 'grpc-js' | 'node:http2'; readonly first: readonly Uint8Array[] }
-  /** To all; answered with `pushed` once each has answered. */
-  | { readonly type: 'push'; readonly message: Uint8Array }
+  /** To all: `pushing`, and where agents answer it, `pushed` once each has. */
+  | { readonly type: 'push'; readonly message: Uint8Array; readonly answered: boolean }
   /** Answered with the 99th percentile of the loop's lag since the last time. */
   | { readonly type: 'lag' };
 
 export type FromBare =
   | { readonly type: 'listening'; readonly port: number }
-  | { readonly type: 'pushed'; readonly from: number; readonly at: number }
+  | { readonly type: 'pushing'; readonly from: number }
+  | { readonly type: 'pushed'; readonly at: number }
   | { readonly type: 'lag'; readonly ms: number };
 
 const BACKLOG = 4_096;
@@ -35,16 +36,15 @@ interface Stream {
 
 const streams = new Set<Stream>();
 let unanswered = 0;
-let startedAt = 0;
 
 function heard(): void {
   if (unanswered === 0 || --unanswered > 0) return;
-  tell({ type: 'pushed', from: startedAt, at: instant() });
+  tell({ type: 'pushed', at: instant() });
 }
 
-function push(message: Buffer): void {
-  startedAt = instant();
-  unanswered = streams.size;
+function push(message: Buffer, answered: boolean): void {
+  tell({ type: 'pushing', from: instant() });
+  unanswered = answered ? streams.size : 0;
   const rest = [...streams];
   const some = () => {
     for (const stream of rest.splice(0, AT_A_TIME)) stream.write(message);
@@ -120,7 +120,7 @@ async function onHttp2(first: readonly Buffer[]): Promise<number> {
 }
 
 process.on('message', async (message: ToBare) => {
-  if (message.type === 'push') push(Buffer.from(message.message));
+  if (message.type === 'push') push(Buffer.from(message.message), message.answered);
   else if (message.type === 'lag') {
     tell({ type: 'lag', ms: lag.percentile(99) / 1e6 });
     lag.reset();

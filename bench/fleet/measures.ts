@@ -1,0 +1,212 @@
+/**
+ * What the fleet benchmark does to a server and its agents, one function each; what comes of it are plain figures.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { percentile } from '../harness.js';
+import type { Plane } from '../plane.js';
+import { type Bare, cpuMs, type Generators, instant, rssKb } from './parts.js';
+
+export const CALLEES = ['inventory', 'payment', 'search', 'stock'];
+/** As real agents do, and as the control plane expects. */
+const HEARTBEAT_MS = 15_000;
+const SETTLE_MS = 3_000;
+const POLL_MS = 5;
+
+export interface Server {
+  readonly name: string;
+  readonly pid: number;
+  readonly port: number;
+  /** The 99th percentile of its loop's lag since the last time, milliseconds. */
+  lagMs(): Promise<number>;
+  /** For one with a REST face. */
+  readonly rest?: string;
+}
+
+export interface Storm {
+  readonly p50Ms: number;
+  /** Until the last one knew all there is. */
+  readonly lastMs: number;
+  /** How often one was turned away before. */
+  readonly refused: number;
+  readonly kbEach: number;
+  readonly lagMs: number;
+  /** Of the REST face meanwhile: the longest answer, and answers that were none. */
+  readonly restMs: number;
+  readonly restFailed: number;
+  /** What one of the agents heard. */
+  readonly first: readonly Uint8Array[];
+}
+
+/** All agents come at once; they stay. */
+export async function storm(generators: Generators, server: Server, agents: number): Promise<Storm> {
+  const { name, pid, port } = server;
+  await pause(SETTLE_MS);
+  await server.lagMs();
+  const before = rssKb(pid);
+  const visits = visitor(server.rest);
+  const start = instant();
+  const { at, refused, first } = await generators.connect(name, port, agents, CALLEES);
+  const { longestMs, failed } = await visits.end();
+  const lagMs = await server.lagMs();
+  quiet(generators, name);
+  await pause(SETTLE_MS);
+  const since = at.map((each) => each - start);
+  return {
+    ...{ p50Ms: percentile(since, 0.5), lastMs: Math.max(...since), refused, first },
+    ...{ kbEach: (rssKb(pid) - before) / agents, lagMs, restMs: longestMs, restFailed: failed },
+  };
+}
+
+/** Asks a REST face over and over whether it is ready. */
+function visitor(rest: string | undefined): { end(): Promise<{ longestMs: number; failed: number }> } {
+  let over = false;
+  let longestMs = 0;
+  let failed = 0;
+  const visit = async () => {
+    while (!over && rest !== undefined) {
+      const start = instant();
+      const ok = await fetch(`${rest}/readyz`).then(
+        (response) => response.ok,
+        () => false,
+      );
+      if (!ok) failed++;
+      longestMs = Math.max(longestMs, instant() - start);
+      await pause(POLL_MS);
+    }
+  };
+  const visits = visit();
+  return {
+    async end() {
+      over = true;
+      await visits;
+      return { longestMs, failed };
+    },
+  };
+}
+
+/** Heartbeats and nothing else. */
+export function quiet(generators: Generators, fleet: string): void {
+  generators.tell({ type: 'talk', fleet, heartbeatMs: HEARTBEAT_MS, reportMs: 0, reporters: 0, cells: [] });
+}
+
+/** Heartbeats of all, and each second a report of four cells from so many in each process. */
+export function busy(generators: Generators, fleet: string, reporters: number): void {
+  const talk = { heartbeatMs: HEARTBEAT_MS, reportMs: 1_000, reporters, cells: CALLEES };
+  generators.tell({ type: 'talk', fleet, ...talk });
+}
+
+/** Percent of a core, over so long. */
+export async function share(pid: number, forMs: number): Promise<number> {
+  const before = cpuMs(pid);
+  const start = instant();
+  await pause(forMs);
+  return ((cpuMs(pid) - before) / (instant() - start)) * 100;
+}
+
+export interface Fan {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly lastMs: number;
+  /** Until the server has counted the last answer; NaN where none is asked for. */
+  readonly ackedMs: number;
+  /** Of the server, for each agent. */
+  readonly cpuUs: number;
+  readonly sample: Uint8Array;
+}
+
+async function fan(
+  generators: Generators,
+  { name, pid }: Pick<Server, 'name' | 'pid'>,
+  kind: 'delta' | 'directives',
+  act: () => Promise<{ readonly from: number; readonly acked: Promise<number> }>,
+): Promise<Fan> {
+  const cpu = cpuMs(pid);
+  const heard = generators.expect(name, kind);
+  const { from, acked } = await act();
+  const [{ at, sample }, ackedAt] = await Promise.all([heard, acked]);
+  await pause(SETTLE_MS);
+  const since = at.map((each) => each - from);
+  return {
+    ...{ p50Ms: percentile(since, 0.5), p99Ms: percentile(since, 0.99), lastMs: Math.max(...since) },
+    ...{ ackedMs: ackedAt - from, cpuUs: ((cpuMs(pid) - cpu) * 1_000) / at.length, sample },
+  };
+}
+
+/** One policy change to all. `agents`: from how many an answer is to be counted. */
+export function change(
+  generators: Generators,
+  plane: Plane,
+  server: Server,
+  agents: number,
+  round: number,
+): Promise<Fan> {
+  return fan(generators, server, 'delta', async () => {
+    const before = await acks(plane);
+    const from = instant();
+    const spec = {
+      timeout: `${1_000 + round}ms`,
+      circuit: { scope: 'cluster' },
+      bulkhead: { maxConcurrent: 100 },
+    };
+    const put = plane.put('inventory-default', 'inventory', spec);
+    const acked = put.then(() => acknowledged(plane, before + agents));
+    return { from, acked };
+  });
+}
+
+/** An operator forces a circuit, or takes that back. */
+export function direct(
+  generators: Generators,
+  plane: Plane,
+  server: Server,
+  state: 'open' | 'auto',
+): Promise<Fan> {
+  return fan(generators, server, 'directives', async () => {
+    const from = instant();
+    const response = await fetch(`${plane.rest}/v1/circuits/inventory%7Cinventory-default/override`, {
+      method: state === 'auto' ? 'DELETE' : 'PUT',
+      ...(state === 'open' && {
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ state, ttl: '1h', reason: 'benchmark' }),
+      }),
+    });
+    if (!response.ok) throw new Error(`override: ${response.status} ${await response.text()}`);
+    return { from, acked: Promise.resolve(Number.NaN) };
+  });
+}
+
+/** The same bytes from a bare server. */
+export function push(
+  generators: Generators,
+  server: Server,
+  bare: Bare,
+  message: Uint8Array,
+  answered: boolean,
+): Promise<Fan> {
+  return fan(generators, server, answered ? 'delta' : 'directives', async () => {
+    const pushed = answered ? bare.hear('pushed').then(({ at }) => at) : Promise.resolve(Number.NaN);
+    const pushing = bare.hear('pushing');
+    bare.tell({ type: 'push', message, answered });
+    const { from } = await pushing;
+    return { from, acked: pushed };
+  });
+}
+
+/** Waits until the control plane has counted so many acknowledgements. */
+async function acknowledged(plane: Plane, count: number): Promise<number> {
+  while ((await acks(plane)) < count) await pause(POLL_MS);
+  return instant();
+}
+
+async function acks({ rest }: Plane): Promise<number> {
+  const text = await (await fetch(`${rest}/metrics`)).text();
+  return Number(/^switchgear_ack_delay_seconds_count{[^}]*} (\d+)$/m.exec(text)?.[1] ?? 0);
+}
+
+/** Of the control plane: since it was last asked. */
+export async function planeLagMs({ rest }: Plane): Promise<number> {
+  const text = await (await fetch(`${rest}/metrics`)).text();
+  return (
+    Number(/^nodejs_eventloop_lag_p99_seconds(?:{[^}]*})? (\S+)$/m.exec(text)?.[1] ?? Number.NaN) * 1_000
+  );
+}
