@@ -94,7 +94,7 @@ export function showCluster({
     })),
     suspects: [...view.suspects],
     permits: permits.map(({ agent, outcome }) => ({ agent, outcome: outcome ?? ('pending' as const) })),
-    ejected: ejectedOf(record, ageMs),
+    ejected: ejectedOf(record),
   };
 }
 
@@ -102,9 +102,7 @@ function groupOf({ calls, failed, slow, agents, over }: Omit<Span, 'ms' | 'heavy
   return { calls, failed, slow, agents, over };
 }
 
-function ejectedOf(record: ClusterRecord, ageMs: number): z.infer<typeof clusterAnswer>['ejected'] {
-  const sinceMs = ageMs - record.ageMs;
-  return record.ejections
-    .map(({ endpoint, leftMs: left, times }) => ({ endpoint, leftMs: Math.round(left - sinceMs), times }))
-    .filter(({ leftMs: left }) => left > 0);
+/** The view has what is left of their time by now. */
+function ejectedOf({ ejections }: ClusterRecord): z.infer<typeof clusterAnswer>['ejected'] {
+  return ejections.map(({ endpoint, leftMs, times }) => ({ endpoint, leftMs: Math.round(leftMs), times }));
 }

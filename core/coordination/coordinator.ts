@@ -295,6 +295,9 @@ function heldOf({ circuit, seq, body }: StoredRecord, seenAt: number): Held {
 
 /** What others want to hear of: a transition, or instances that went or came back. */
 function isChange(before: ClusterRecord | undefined, after: ClusterRecord): boolean {
-  const out = (record: ClusterRecord | undefined) => (record ? endpointsOut(record, 0).sort().join() : '');
-  return (before?.epoch ?? 0) !== after.epoch || out(before) !== out(after);
+  if ((before?.epoch ?? 0) !== after.epoch) return true;
+  // Some of those that were out may be back by now, and one of them may go again.
+  const goneBy = before ? Math.max(0, after.ageMs - before.ageMs) : 0;
+  const out = (record: ClusterRecord, byMs: number) => endpointsOut(record, byMs).sort().join();
+  return (before ? out(before, goneBy) : '') !== out(after, 0);
 }

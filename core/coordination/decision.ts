@@ -18,10 +18,13 @@
  * A span shorter than the window must be over the rate by more than chance explains, since spans are many and looked at often; the
  * whole window is held to the rate itself, and so is all of a circuit that has just closed again. The same goes for endpoints while nothing is about to open.
  *
+ * What instances did that are out of discovery by now opens nothing any more: without them, too, it must be over, by enough calls.
+ *
  * A part that is found in one span is not blamed for what a shorter one says of the rest: a service that dies as a whole, a while
  * after an instance, opens.
  */
 import type { CircuitSpec } from '../policy/model.js';
+import { minus, without } from './ejection.js';
 import type { Counts, Group, NamedGroup, Situation, Span, Verdict } from './model.js';
 import { winsorised } from './pool.js';
 import { atLeast, faultOf, isHealthy, reportersNeeded } from './thresholds.js';
@@ -60,9 +63,22 @@ function caseOf(
   const { spec } = situation;
   if (group.over < needed) return undefined;
   const counts = winsorised(group);
-  const fault = faultOf(spec, counts, marginOf(situation, span));
+  const margin = marginOf(situation, span);
+  const fault = faultOf(spec, counts, margin);
   if (!fault || !atLeast(counts.calls, spec.minimumCalls)) return undefined;
-  return { span, group, counts, fault, needed };
+  const spent = ofEjected(situation, span);
+  if (spent.calls === 0) return { span, group, counts, fault, needed };
+  const live = minus(group, spent);
+  const still = faultOf(spec, live, margin);
+  if (!still || !atLeast(live.calls, spec.minimumCalls)) return undefined;
+  return { span, group: { ...group, ...live }, counts: live, fault: still, needed };
+}
+
+/** Of a group too: which of its calls these are is not known, and in doubt it stays closed until they have left the window. */
+function ofEjected({ endpoints, ejected = [] }: Situation, span: Span): Counts {
+  if (ejected.length === 0) return { calls: 0, failed: 0, slow: 0 };
+  const out = new Set(ejected.filter((each) => endpoints.includes(each)));
+  return minus(span, without(span, out));
 }
 
 function endpointsAtFault(situation: Situation, span: Span, opening: Case | undefined): Verdict | undefined {
@@ -128,22 +144,9 @@ function outside(span: Span, zone: NamedGroup): Group & Pick<Span, 'heavy'> {
   return { ...minus(span, zone), agents, over: Math.max(0, span.over - zone.over), heavy };
 }
 
-/** What the span is without these endpoints. */
-function without(span: Span, names: ReadonlySet<string>): Counts {
-  return span.endpoints.filter(({ name }) => names.has(name)).reduce<Counts>(minus, span);
-}
-
 /** Enough calls to say anything. */
 function speaks(spec: CircuitSpec, { calls }: Counts): boolean {
   return calls >= spec.cluster.minReporters;
-}
-
-function minus(all: Counts, part: Counts): Counts {
-  return {
-    calls: Math.max(0, all.calls - part.calls),
-    failed: Math.max(0, all.failed - part.failed),
-    slow: Math.max(0, all.slow - part.slow),
-  };
 }
 
 function nameOf({ name }: NamedGroup): string {

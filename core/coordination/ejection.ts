@@ -3,9 +3,10 @@
  * what is left of them as of the record's writing, and go on below 0: an instance that is back is remembered for as long as it was
  * out, so that it is out for twice as long if it fails again.
  *
- * At most half of the registered instances are out at a time, counted with the one that is to go.
+ * At most half of the registered instances are out at a time, counted with the one that is to go. Their time stands still while the
+ * circuit turns all calls away: nothing is learnt of them, and the way back is not to lead over those that closed it.
  */
-import type { ClusterRecord, Ejection, Situation } from './model.js';
+import type { ClusterRecord, Counts, Ejection, Situation, Span } from './model.js';
 import { faultOf } from './thresholds.js';
 
 const EJECT_MAX_MS = 60_000;
@@ -24,9 +25,50 @@ export function aged(
     .filter(({ leftMs, times }) => leftMs > -outMs(spec.openForMs, times));
 }
 
+/** How much of their time has gone by, of a record that was written so long ago. */
+export function servedMs({ state }: Pick<ClusterRecord, 'state'>, elapsedMs: number): number {
+  return state === 'open' || state === 'half-open' ? 0 : elapsedMs;
+}
+
 /** Endpoints that are out, of a record that was written so long ago. */
-export function endpointsOut({ ejections }: Pick<ClusterRecord, 'ejections'>, elapsedMs: number): string[] {
-  return ejections.filter(({ leftMs }) => leftMs > elapsedMs).map(({ endpoint }) => endpoint);
+export function endpointsOut(
+  record: Pick<ClusterRecord, 'ejections' | 'state'>,
+  elapsedMs: number,
+): string[] {
+  const served = servedMs(record, elapsedMs);
+  return record.ejections.filter(({ leftMs }) => leftMs > served).map(({ endpoint }) => endpoint);
+}
+
+/** What the span is without these endpoints. */
+export function without(span: Span, names: ReadonlySet<string>): Counts {
+  return span.endpoints.filter(({ name }) => names.has(name)).reduce<Counts>(minus, span);
+}
+
+export function minus(all: Counts, part: Counts): Counts {
+  return {
+    calls: Math.max(0, all.calls - part.calls),
+    failed: Math.max(0, all.failed - part.failed),
+    slow: Math.max(0, all.slow - part.slow),
+  };
+}
+
+/**
+ * Of a circuit on its way back that fails: instances that fail where all others did not once, at most half of them. A few calls say
+ * it, since the window began with the way back, and the alternative is to turn all calls away again for what one instance does.
+ */
+export function failingAlone(
+  { spec, view, endpoints, ejected = [] }: Situation,
+  sinceMs: number,
+): readonly string[] {
+  const span = view.spans.findLast(({ ms }) => ms <= sinceMs) ?? view.spans[0];
+  const registered = new Set(endpoints);
+  const out = new Set(ejected.filter((each) => registered.has(each)));
+  const sick = (span?.endpoints ?? [])
+    .filter((each) => registered.has(each.name) && !out.has(each.name) && faultOf(spec, each) !== undefined)
+    .map(({ name }) => name);
+  if (!span || sick.length === 0 || sick.length + out.size > EJECTED_SHARE_MAX * registered.size) return [];
+  const rest = without(span, new Set([...out, ...sick]));
+  return rest.calls > 0 && rest.failed === 0 && rest.slow === 0 ? sick : [];
 }
 
 /** With those of `wanted` that may go; undefined: none may. `ejections` as they are now. */

@@ -106,7 +106,7 @@ function situationOf(circuit: WatchedCircuit, zone: string, look: Look): Situati
     source,
     view: circuit.view(spec, now),
     endpoints,
-    ejected: whole ? endpointsOut(whole.record ?? { ejections: [] }, now - whole.seenAt) : [],
+    ejected: whole?.record ? endpointsOut(whole.record, now - whole.seenAt) : [],
     frozen,
     healing: (whole?.record?.openings ?? 0) > 0 && circuit.ageMs(ALL, now) < (whole?.record?.openMs ?? 0),
     silentMs: circuit.silentMs(zone, listeningSince, now),

@@ -14,7 +14,7 @@ import {
   entered,
   nextEpoch,
   type Occasion,
-  opened,
+  reopened,
   rewritten,
   seconds,
   silenced,
@@ -57,7 +57,7 @@ export function probed(record: ClusterRecord, occasion: Occasion): ClusterRecord
   // As soon as failures make closing impossible, whatever those that are still out would say; at the end, of those that said anything.
   const of = out > 0 ? permits.length : ok + failed;
   if (failed > 0 && atLeast(failed, spec.failureRate * of))
-    return opened(record, occasion, `${failed} of ${of} probes failed`);
+    return reopened(record, occasion, `${failed} of ${of} probes failed`);
   if (out === 0 && ok > 0) return ramped(record, occasion, `${ok} of ${of} probes succeeded`);
   const changed = permits.some((each, i) => each !== record.permits[i]);
   const next = silenced(record, occasion) ?? (out === 0 ? probing(record, occasion) : undefined);
@@ -67,7 +67,7 @@ export function probed(record: ClusterRecord, occasion: Occasion): ClusterRecord
 
 /** What the calls said in place of probes, of a circuit in shadow. */
 export function watched(record: ClusterRecord, occasion: Occasion, found: Trial): ClusterRecord | undefined {
-  if (found.fault !== '') return opened(record, occasion, found.fault);
+  if (found.fault !== '') return reopened(record, occasion, found.fault);
   if (occasion.ageMs < occasion.situation.spec.cluster.rampStepMs) return undefined;
   return found.calls > 0 ? ramped(record, occasion, `${found.calls} calls, too few failed`) : undefined;
 }

@@ -18,6 +18,7 @@ import {
   type Occasion,
   opened,
   percent,
+  reopened,
   rewritten,
   seconds,
   silenced,
@@ -99,7 +100,7 @@ function ramping(before: ClusterRecord, occasion: Occasion): ClusterRecord | und
   const { ramp, rampStepMs } = situation.spec.cluster;
   const share = percent(ramp[before.step] ?? 1);
   const found = trial(situation.view.spans, zone, situation.spec, ageMs);
-  if (found.fault !== '') return opened(before, occasion, `${found.fault} at ${share} of the calls`);
+  if (found.fault !== '') return reopened(before, occasion, `${found.fault} at ${share} of the calls`);
   const closes = silenced(before, occasion);
   if (closes || ageMs < rampStepMs) return closes;
   const reason = `${share} of the calls held for ${seconds(ageMs)}, ${found.calls} calls, too few failed`;

@@ -2,7 +2,7 @@
  * A circuit as people are shown it: its records as they are by now, and when something will happen next.
  */
 import type { ClusterView, Governed, Override } from './contract.js';
-import { aged } from './ejection.js';
+import { aged, servedMs } from './ejection.js';
 import type { ClusterRecord } from './model.js';
 import { blank } from './transition.js';
 import { ALL, type WatchedCircuit } from './watched-circuit.js';
@@ -23,7 +23,9 @@ export function circuitViews(
     if (!record || (zone !== ALL && record.state === 'closed')) continue;
     const ageMs = circuit.ageMs(zone, now);
     const elapsedMs = Math.max(0, ageMs - record.ageMs);
-    const ejections = aged(record.ejections, elapsedMs, governed).filter(({ leftMs }) => leftMs > 0);
+    const ejections = aged(record.ejections, servedMs(record, elapsedMs), governed).filter(
+      ({ leftMs }) => leftMs > 0,
+    );
     const nextStepMs = override ? override.endsAt - now : stepMs({ ...record, ejections }, ageMs, governed);
     shown.push({ record: { ...record, ejections }, ageMs, nextStepMs, view, override, shadow });
   }

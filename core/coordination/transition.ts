@@ -3,13 +3,14 @@
  * can reach from any other, open and closed.
  */
 import type { Override } from './contract.js';
-import { aged } from './ejection.js';
+import { aged, failingAlone, servedMs, withEjected } from './ejection.js';
 import type { ClusterRecord, Demand, ProbeOutcome, Situation, Verdict } from './model.js';
 
 /** A period doubles up to this, or up to `openFor` itself, if that is longer; as a local circuit's does. */
 export const OPEN_MAX_MS = 60_000;
 const OPEN_JITTER = 0.2;
 const OPENINGS_MAX = 1_000;
+const NAMED_MAX = 4;
 /** Agents report by the second and replicas exchange by the second: below this, silence says nothing. */
 const SILENT_MIN_MS = 3_000;
 
@@ -67,7 +68,7 @@ export function rewritten(
     ...record,
     seq: occasion.seq + 1,
     ageMs: Math.round(occasion.ageMs),
-    ejections: aged(record.ejections, occasion.ageMs - record.ageMs, occasion.situation),
+    ejections: aged(record.ejections, servedMs(record, occasion.ageMs - record.ageMs), occasion.situation),
     policy: occasion.situation.source,
     ...changes,
   };
@@ -95,6 +96,18 @@ export function opened(record: ClusterRecord, occasion: Occasion, reason: string
   const evenMs = Math.min(openForMs * 2 ** (openings - 1), Math.max(OPEN_MAX_MS, openForMs));
   const openMs = Math.round(evenMs * (1 + OPEN_JITTER * (2 * occasion.random.next() - 1)));
   return entered(record, occasion, { state: 'open', reason, openings, openMs });
+}
+
+/** Open again, on the way back: without the instances that alone did it, so that the next way back doesn't lead over them. */
+export function reopened(record: ClusterRecord, occasion: Occasion, reason: string): ClusterRecord {
+  const next = opened(record, occasion, reason);
+  if (occasion.zone !== undefined) return next;
+  const alone = failingAlone(occasion.situation, occasion.ageMs);
+  const ejections = withEjected(next.ejections, alone, occasion.situation);
+  if (!ejections) return next;
+  const more = alone.length > NAMED_MAX ? ` and ${alone.length - NAMED_MAX} more` : '';
+  const where = `${alone.slice(0, NAMED_MAX).join(', ')}${more}`;
+  return { ...next, ejections, reason: `${reason}, all at ${where}: out of discovery from now on` };
 }
 
 /** No agent has said anything of it for 2 × openFor: nobody is calling, and nothing else would ever move it. */

@@ -168,6 +168,18 @@ describe('endpoints at fault', () => {
     expect(judged(all, { endpoints: four, ejected: four.slice(0, 1) }).kind).to.equal('eject');
     expect(judged(all, { endpoints: four, ejected: four.slice(0, 2) })).to.deep.include({ kind: 'open' });
   });
+  it('open nothing by what they did before they were out, and the others do by themselves', () => {
+    const two = addresses.slice(0, 2);
+    const all = spread(20, 1, 10, two);
+    expect(judged(all, { endpoints: two }).kind).to.equal('eject');
+    expect(judged(all, { endpoints: two, ejected: two.slice(0, 1) }).kind).to.equal('fine');
+    const both = spread(20, 2, 10, two);
+    const found = judged(both, { endpoints: two, ejected: two.slice(0, 1) });
+    expect(found).to.deep.include({ kind: 'open', zone: undefined });
+    expect(found)
+      .to.have.property('reason')
+      .that.matches(/^200 of 200 calls failed in the last/);
+  });
   it('are no reason to do anything by fewer than minReporters, or too few calls', () => {
     const two = addresses.slice(0, 2);
     const all = [

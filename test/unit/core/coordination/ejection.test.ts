@@ -2,6 +2,7 @@
  * Instances that are taken out of discovery: at most half of them, for longer each time, and judged anew when they are back.
  */
 import { expect } from 'chai';
+import { endpointsOut } from '../../../../core/coordination/ejection.js';
 import type { ClusterRecord, Situation, View } from '../../../../core/coordination/model.js';
 import { advance } from '../../../../core/coordination/record.js';
 import { clusterRecord, occasion, span, viewOf } from '../../../support/cluster-records.js';
@@ -73,5 +74,56 @@ describe('ejection', () => {
     const record = clusterRecord({ ejections: [{ endpoint: '10.0.0.1:80', leftMs: -1_000, times: 20 }] });
     const again = ejecting(['10.0.0.1:80'], record, { view: failing('10.0.0.1:80', 250) });
     expect(again?.ejections[0]).to.include({ leftMs: 60_000, times: 21 });
+  });
+
+  it('goes on after the circuit: their time stands still while all calls are turned away', () => {
+    const ejections = [{ endpoint: '10.0.0.1:80', leftMs: 3_000, times: 1 }];
+    for (const state of ['open', 'half-open'] as const) {
+      const record = clusterRecord({ state, ejections, ageMs: 0 });
+      expect(endpointsOut(record, 60_000)).to.deep.equal(['10.0.0.1:80']);
+      const later = advance(record, occasion({ refresh: true, ageMs: 60_000, situation: { endpoints } }));
+      expect(later?.ejections ?? ejections).to.deep.equal(ejections);
+    }
+    for (const state of ['closed', 'ramping'] as const) {
+      expect(endpointsOut(clusterRecord({ state, ejections }), 2_999)).to.deep.equal(['10.0.0.1:80']);
+      expect(endpointsOut(clusterRecord({ state, ejections }), 3_000)).to.deep.equal([]);
+    }
+  });
+
+  describe('of a circuit that opens again on its way back', () => {
+    const [sick, well] = endpoints as [string, string];
+    const group = (name: string, calls: number, failed: number) => ({
+      name,
+      calls,
+      failed,
+      slow: 0,
+      agents: 2,
+      over: 1,
+    });
+    const back = (groups: readonly ReturnType<typeof group>[], registered = [sick, well]) => {
+      const calls = groups.reduce((sum, each) => sum + each.calls, 0);
+      const failed = groups.reduce((sum, each) => sum + each.failed, 0);
+      const view = {
+        ...viewOf({}),
+        spans: [span(250, { calls, failed, agents: 4, over: 2 }, { endpoints: groups })],
+      };
+      const situation = { view, endpoints: registered };
+      return advance(clusterRecord({ state: 'ramping', step: 0 }), occasion({ ageMs: 300, situation }));
+    };
+
+    it('takes out the instance that alone did it, and says so', () => {
+      const record = back([group(sick, 2, 2), group(well, 2, 0)]);
+      expect(record?.state).to.equal('open');
+      expect(record?.ejections).to.deep.equal([{ endpoint: sick, leftMs: 5_000, times: 1 }]);
+      expect(record?.reason).to.match(
+        /^2 of 4 calls failed at 5 % of the calls, all at 10\.0\.0\.0:80: out of discovery from now on$/,
+      );
+    });
+
+    it('takes out none where others fail too, were not called, or would be too few', () => {
+      expect(back([group(sick, 2, 2), group(well, 3, 1)])?.ejections).to.deep.equal([]);
+      expect(back([group(sick, 4, 4)])?.ejections).to.deep.equal([]);
+      expect(back([group(sick, 2, 2), group(well, 2, 0)], [sick])?.ejections).to.deep.equal([]);
+    });
   });
 });
