@@ -56,12 +56,16 @@ function showCircuitsOf(callee: string, all: readonly Circuit[], output: Output)
 }
 
 /** Of a circuit that is more than its agents': a line for each thing that is known. */
-function detailsOf({ id, policy, revision, cluster, override }: Circuit, output: Output): string[] {
+function detailsOf(circuit: Circuit, output: Output): string[] {
+  const { id, policy, revision, cluster, override, state, agents } = circuit;
   if (!cluster && !override) return [];
   const { paint } = output;
   const lines: (readonly [title: string, text: string])[] = [];
+  const agreeing = agents.filter((agent) => agent.state === state).length;
+  lines.push(['state', `${state}, at ${agreeing} of ${count(agents.length, 'agent')}`]);
   if (cluster) {
-    lines.push(['mesh', clusterLine(cluster)], ['why', cluster.reason]);
+    const forced = override && `${meshOf(circuit)}, whatever was decided: ${cluster.state}`;
+    lines.push(['mesh', forced ?? clusterLine(cluster)], ['why', cluster.reason]);
     lines.push(['by policy', `${policy}@${revision}`], ['reported', reportedOf(cluster)]);
     if (cluster.suspects.length > 0)
       lines.push(['suspects', `${cluster.suspects.join(', ')} (all others see it healthy)`]);
@@ -88,9 +92,10 @@ function detailsOf({ id, policy, revision, cluster, override }: Circuit, output:
 type Cluster = NonNullable<Circuit['cluster']>;
 
 /** `open for 3 s, next step in 2 s` */
-function clusterLine({ state, ageMs, nextStepMs, openings, shadow }: Cluster): string {
+function clusterLine({ state, epoch, ageMs, nextStepMs, openings, shadow }: Cluster): string {
   const again = openings > 1 ? `, ${openings} times in a row` : '';
   const next = nextStepMs === null ? '' : `, next step in ${duration(nextStepMs)}`;
+  if (epoch === 0) return `${state}${next}${shadow ? ' (in shadow: no agent is told)' : ''}`;
   return `${state} for ${duration(ageMs)}${again}${next}${shadow ? ' (in shadow: no agent is told)' : ''}`;
 }
 
@@ -110,13 +115,20 @@ export function whyOf({ agents, cluster, override }: Circuit): string {
   return worst?.reason || cluster?.reason || '-';
 }
 
+/** What the mesh says of it: the operator before all. */
+function meshOf({ cluster, override }: Circuit): string {
+  if (override) return `forced-${override.state}`;
+  if (!cluster) return '-';
+  return cluster.shadow ? `(${cluster.state})` : cluster.state;
+}
+
 /** The worst of its agents speaks for a circuit. */
 const circuitColumns: readonly Column<Circuit>[] = [
   { title: 'state', value: ({ state }) => state, colour: ({ state }) => colourOfState(state) },
   {
     title: 'mesh',
-    value: ({ cluster }) => (!cluster ? '-' : cluster.shadow ? `(${cluster.state})` : cluster.state),
-    colour: ({ cluster }) => (!cluster || cluster.shadow ? 'dim' : colourOfState(cluster.state)),
+    value: meshOf,
+    colour: (circuit) => (circuit.cluster?.shadow ? 'dim' : colourOfState(meshOf(circuit))),
   },
   { title: 'circuit', value: ({ id }) => id },
   { title: 'by policy', value: ({ policy, revision }) => `${policy}@${revision}` },

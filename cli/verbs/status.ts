@@ -156,6 +156,13 @@ function summarise({ ready, policies, agents, circuits, brownout, freeze }: Mesh
       total: circuits.length,
       frozen: freeze?.frozen ? freeze : null,
       troubled: circuits.flatMap(troubledOf),
+      /** Although their circuit is closed, somebody has to look. */
+      out: circuits.flatMap(({ id, cluster }) =>
+        (cluster?.ejected ?? []).map(({ endpoint, leftMs }) => ({ circuit: id, endpoint, leftMs })),
+      ),
+      suspects: circuits.flatMap(({ id, cluster }) =>
+        (cluster?.suspects ?? []).map((agent) => ({ circuit: id, agent })),
+      ),
     },
   };
 }
@@ -163,19 +170,20 @@ function summarise({ ready, policies, agents, circuits, brownout, freeze }: Mesh
 /** One line for what the mesh or an operator says, which its agents follow; else one for each agent that sees it. */
 function troubledOf(circuit: Mesh['circuits'][number]) {
   const { id, state: worst, policy, revision: newest, agents, cluster, override } = circuit;
-  const ofMesh = override || (cluster && cluster.state !== 'closed' && !cluster.shadow);
-  if (ofMesh)
-    return [
-      {
-        ...{ circuit: id, state: worst, agent: 'mesh', policy: `${policy}@${newest}` },
-        ...{ retryAfterMs: cluster?.nextStepMs ?? 0, reason: whyOf(circuit) },
-      },
-    ];
-  return agents
+  const of = { circuit: id, policy: `${policy}@${newest}`, reason: whyOf(circuit) };
+  const forced = override && {
+    ...of,
+    ...{ state: `forced-${override.state}`, agent: 'operator', retryAfterMs: 0 },
+  };
+  if (forced && override.state === 'open') return [forced];
+  if (!forced && cluster && cluster.state !== 'closed' && !cluster.shadow)
+    return [{ ...of, state: worst, agent: 'mesh', retryAfterMs: cluster.nextStepMs ?? 0 }];
+  const seen = agents
     .filter(({ state }) => state !== 'closed')
     .map(({ agent, state, revision, retryAfterMs, reason }) => ({
       ...{ circuit: id, state, agent, policy: `${policy}@${revision}`, retryAfterMs, reason },
     }));
+  return forced ? [forced, ...seen] : seen;
 }
 
 function shortOf({ level, source, reason, ttlMs }: NonNullable<Mesh['brownout']>) {
@@ -221,6 +229,10 @@ function renderMesh(summary: Summary, output: Output): string {
         circuits.troubled,
       ),
     );
+  for (const { circuit, endpoint, leftMs } of circuits.out)
+    parts.push(`${paint('yellow', `${endpoint} is out of discovery`)} for ${duration(leftMs)}: ${circuit}`);
+  for (const { circuit, agent } of circuits.suspects)
+    parts.push(`${paint('yellow', `${agent} is suspect`)}: it fails where all others don't: ${circuit}`);
   if (summary.refused.length > 0)
     parts.push(
       output.table<Summary['refused'][number]>(

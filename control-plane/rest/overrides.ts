@@ -243,9 +243,13 @@ async function write(
 /** What the audit says was done; the list itself has many circuits in it. */
 function actionOf(change: CircuitsChange): { action: string; counted: string } {
   if (change.circuit === undefined)
-    return { action: change.put ? 'freeze circuits' : 'thaw circuits', counted: 'freeze' };
+    return { action: `${change.put ? 'freeze' : 'thaw'} circuits${why(change)}`, counted: 'freeze' };
   const word = change.put?.state ?? 'auto';
-  return { action: `circuit ${word} ${change.circuit}`, counted: 'override' };
+  return { action: `circuit ${word} ${change.circuit}${why(change)}`, counted: 'override' };
+}
+
+function why({ put }: CircuitsChange): string {
+  return put ? `: ${put.reason}` : '';
 }
 
 /** The list changes with every override, so that its revision says nothing about this one. */

@@ -109,7 +109,8 @@ describe('switchgear circuit', () => {
         /^ {2}reported +20 calls of 5 agents in 2 s: 12 failed, 0 slow; 3 agents over .*; 8 calls kept away$/m,
         /^ {2}suspects +checkout\/c1/m,
         /^ {2}probes +checkout\/c1 pending, web\/w1 ok$/m,
-        /^ {2}taken out +10\.0\.0\.1:1 for 9 s$/m,
+        /^ {2}taken out +10\.0\.0\.1:1 for 10 s$/m,
+        /^ {2}state +open, at \d of \d agents?$/m,
         /^ {2}override +none; switchgear circuit open\|close "inventory\|guard" --reason "…"$/m,
         /^open +checkout\/c1/m,
       ])
@@ -117,7 +118,7 @@ describe('switchgear circuit', () => {
       expect(await said('get', 'circuits', 'inventory')).to.include('next step in');
       await said('circuit', 'close', id, '--reason', 'false alarm');
       expect(await said('get', 'circuits', id)).to.match(
-        /override +forced closed by .*; back: switchgear circuit auto/,
+        /^ {2}mesh +forced-closed, whatever was decided: open$[\s\S]*override +forced closed by .*; back: switchgear circuit auto/m,
       );
       expect(await said('get', 'circuits')).to.match(
         /forced closed by anonymous for 60 min more: false alarm$/m,
@@ -127,16 +128,20 @@ describe('switchgear circuit', () => {
     it('the mesh once in status, and not each agent that follows it', async () => {
       const text = await said('status');
       expect(text).to.match(/^open +inventory\|guard +mesh +guard@7 +4 s +12 of 20 calls failed$/m);
-      expect(text).not.to.include('checkout/c1');
+      expect(text).not.to.match(/^open.*checkout\/c1/m);
+      expect(text).to.match(/^10\.0\.0\.1:1 is out of discovery for 10 s: inventory\|guard$/m);
+      expect(text).to.match(/^checkout\/c1 is suspect: it fails where all others don't: inventory\|guard$/m);
     });
 
     it('one without agents, and one that only an operator has spoken of', async () => {
       context.roster.circuitRows = [];
       context.views = [];
       await said('circuit', 'open', id, '--reason', 'it burns');
-      expect(await said('get', 'circuits', id)).to.match(/^inventory\|guard\n {2}override +forced open by/);
+      expect(await said('get', 'circuits', id)).to.match(
+        /^inventory\|guard\n {2}state +forced-open, at 0 of 0 agents\n {2}override +forced open by/,
+      );
       expect(await said('get', 'circuits')).to.match(
-        /^forced-open +- +inventory\|guard +guard@0 +0\/0 +forced open/m,
+        /^forced-open +forced-open +inventory\|guard +guard@0 +0\/0 +forced open/m,
       );
     });
   });

@@ -188,9 +188,9 @@ describe('overrides over REST', () => {
     await sg.put('/v1/freeze', { reason: 'x' });
     const { entries } = (await sg.get('/v1/audit')).body;
     expect(entries.map(({ action }: { action: string }) => action).slice(0, 3)).to.deep.equal([
-      'freeze circuits',
+      'freeze circuits: x',
       `circuit auto ${id}`,
-      `circuit open ${id}`,
+      `circuit open ${id}: it burns`,
     ]);
     expect(entries[2].changes).to.deep.equal([{ policy: '~circuits', revision: 2, previous: null }]);
     expect((await sg.get('/v1/policies')).body.policies).to.have.length(1);
@@ -213,7 +213,7 @@ describe('overrides over REST', () => {
         { agent: 'checkout/c1', outcome: 'pending' },
         { agent: 'web/w1', outcome: 'ok' },
       ],
-      ejected: [{ endpoint: '10.0.0.1:1', leftMs: 9000, times: 1 }],
+      ejected: [{ endpoint: '10.0.0.1:1', leftMs: 10_000, times: 1 }],
     });
     expect(second).to.include({ id: `${id}@eu`, state: 'shadow', policy: 'guard' });
   });

@@ -1,7 +1,8 @@
 /**
  * Reporters of a circuit, for tests of windows and decisions: what they say at one time, and the view that follows from it.
  */
-import type { Heard, Situation, View } from '../../core/coordination/model.js';
+import { verdict } from '../../core/coordination/decision.js';
+import type { Heard, Situation, Verdict, View } from '../../core/coordination/model.js';
 import { CircuitWindow } from '../../core/coordination/window.js';
 import type { CircuitSpec } from '../../core/policy/model.js';
 import { circuitSpec } from './specs.js';
@@ -34,4 +35,18 @@ export function situationOf(all: readonly Heard[], changes: Partial<Situation> =
     silentMs: 0,
     ...changes,
   };
+}
+
+export const addresses = Array.from({ length: 10 }, (_, i) => `10.0.0.${i}:80`);
+
+/** What these reporters come to. */
+export function judged(all: readonly Heard[], changes: Parameters<typeof situationOf>[1] = {}): Verdict {
+  return verdict(situationOf(all, changes));
+}
+
+/** Every caller has called every endpoint; those before `sick` fail. */
+export function spread(callers: number, sick: number, calls = 2, endpoints = addresses): Heard[] {
+  return reporters(callers).flatMap((each) =>
+    endpoints.map((endpoint, i) => ({ ...each, endpoint, calls, failed: i < sick ? calls : 0 })),
+  );
 }

@@ -105,7 +105,7 @@ describe('ejection', () => {
       const failed = groups.reduce((sum, each) => sum + each.failed, 0);
       const view = {
         ...viewOf({}),
-        spans: [span(250, { calls, failed, agents: 4, over: 2 }, { endpoints: groups })],
+        spans: [span(250, { calls, failed }, { agents: 4, over: 2, endpoints: groups })],
       };
       const situation = { view, endpoints: registered };
       return advance(clusterRecord({ state: 'ramping', step: 0 }), occasion({ ageMs: 300, situation }));
