@@ -151,7 +151,7 @@ export function refuseHalted(mirror: Mirror, changes: readonly Wanted[], resume:
     if (after.rollout.percent <= percent) continue;
     throw new MeshError(
       'rollout_halted',
-      `the rollout of ${name} is halted at ${percent} %: ${halt.reason}. Write a policy that says something else (a new rollout), roll back, or let it go on with resume=true (switchgear apply --resume)`,
+      `the rollout of ${name} is halted at ${percent} %: ${halt.reason}. Write a policy that says something else (a new rollout), roll back (delete it, if it is new), or let it go on with resume=true (switchgear apply --resume)`,
       { target: name, policy: name, revision: present.revision },
     );
   }
