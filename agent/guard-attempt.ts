@@ -56,7 +56,7 @@ export class Attempt<T> implements Deadlined, Waiter, Pending, GuardContext {
   readonly held: Compiled;
   readonly fn: GuardedFunction<T>;
   readonly options: EngineOptions<T>;
-  /** Given by `promised`, right after it is made. */
+  /** Given right after it is made, by whoever makes it. */
   resolve: Resolve<T>;
   reject: Reject;
   coordinator: Coordinator<T> | undefined;

@@ -16,10 +16,21 @@ const { values: flags } = parseArgs({
   strict: false,
   options: { agents: { type: 'string', default: '10000' }, rounds: { type: 'string', default: '5' } },
 });
-const AGENTS = Number(flags.agents);
-const ROUNDS = Number(flags.rounds);
 const GENERATORS = 2;
+/** Half of them report, and each generator has an equal part of both. */
+const AGENTS = whole('agents', 2 * GENERATORS);
+const ROUNDS = whole('rounds', 1);
 const STEADY_MS = 20_000;
+
+/** A flag's number, a positive multiple of `of`; ends with 2 on anything else. */
+function whole(flag: 'agents' | 'rounds', of: number): number {
+  const value = Number(flags[flag]);
+  if (Number.isInteger(value) && value > 0 && value % of === 0) return value;
+  console.error(
+    `--${flag}=${String(flags[flag])}: write a whole number, a multiple of ${of}, for example --${flag}=${of * 5}`,
+  );
+  return process.exit(2);
+}
 
 interface BareServer extends Server {
   readonly process: Bare;
@@ -196,10 +207,11 @@ async function steady({ generators, server, bare }: Fleet, table: Table): Promis
 async function main(): Promise<void> {
   const table = new Table();
   const redis = await startRedis();
-  const generators = await Generators.start(GENERATORS);
+  let generators: Generators | undefined;
   let plane: Plane | undefined;
   let bare: BareServer[] = [];
   try {
+    generators = await Generators.start(GENERATORS);
     plane = await startPlane(redis.url);
     const spec = { timeout: '1s', circuit: { scope: 'cluster' }, bulkhead: { maxConcurrent: 100 } };
     for (const callee of CALLEES) await plane.put(`${callee}-default`, callee, spec);
@@ -220,7 +232,7 @@ async function main(): Promise<void> {
       ...table,
     });
   } finally {
-    generators.close();
+    generators?.close();
     for (const each of bare) each.process.close();
     await plane?.close();
     await redis.close();

@@ -93,10 +93,11 @@ type Cluster = NonNullable<Circuit['cluster']>;
 
 /** `open for 3 s, next step in 2 s` */
 function clusterLine({ state, epoch, ageMs, nextStepMs, openings, shadow }: Cluster): string {
+  // Of one that has never been open there is no time to tell.
+  const since = epoch === 0 ? '' : ` for ${duration(ageMs)}`;
   const again = openings > 1 ? `, ${openings} times in a row` : '';
   const next = nextStepMs === null ? '' : `, next step in ${duration(nextStepMs)}`;
-  if (epoch === 0) return `${state}${next}${shadow ? ' (in shadow: no agent is told)' : ''}`;
-  return `${state} for ${duration(ageMs)}${again}${next}${shadow ? ' (in shadow: no agent is told)' : ''}`;
+  return `${state}${since}${again}${next}${shadow ? ' (in shadow: no agent is told)' : ''}`;
 }
 
 /** `20 calls of 5 agents in 2 s: 12 failed, 0 slow; 3 agents over the policy's rates; 8 calls kept away` */

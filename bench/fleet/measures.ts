@@ -11,6 +11,7 @@ export const CALLEES = ['inventory', 'payment', 'search', 'stock'];
 const HEARTBEAT_MS = 15_000;
 const SETTLE_MS = 3_000;
 const POLL_MS = 5;
+const ACKED_WITHIN_MS = 120_000;
 
 export interface Server {
   readonly name: string;
@@ -194,7 +195,12 @@ export function push(
 
 /** Waits until the control plane has counted so many acknowledgements. */
 async function acknowledged(plane: Plane, count: number): Promise<number> {
-  while ((await acks(plane)) < count) await pause(POLL_MS);
+  const end = instant() + ACKED_WITHIN_MS;
+  while ((await acks(plane)) < count) {
+    if (instant() > end)
+      throw new Error(`fewer than ${count} acknowledgements were counted within ${ACKED_WITHIN_MS} ms`);
+    await pause(POLL_MS);
+  }
   return instant();
 }
 

@@ -9,6 +9,7 @@ import type { FromBare, ToBare } from './bare.js';
 
 /** Of /proc/<pid>/stat; Linux has 100 in a second. */
 const TICK_MS = 10;
+const HEARD_WITHIN_MS = 120_000;
 
 export const instant = () => performance.timeOrigin + performance.now();
 
@@ -44,14 +45,26 @@ class Process<To extends object, From extends { readonly type: string }> {
     this.#child.send(message);
   }
 
-  /** The next message of this type. */
+  /** The next message of this type; rejects if the process ends before, or says nothing for two minutes. */
   hear<T extends From['type']>(type: T): Promise<Extract<From, { type: T }>> {
     return new Promise((resolve, reject) => {
-      const gone = () => reject(new Error(`process ${this.pid} of the benchmark has ended`));
-      const hear = (message: From) => {
-        if (message.type !== type) return;
+      const fail = (why: string) => {
+        forget();
+        reject(new Error(`process ${this.pid} of the benchmark ${why}`));
+      };
+      const gone = () => fail('has ended');
+      const late = setTimeout(
+        () => fail(`said nothing of "${type}" within ${HEARD_WITHIN_MS} ms`),
+        HEARD_WITHIN_MS,
+      );
+      const forget = () => {
+        clearTimeout(late);
         this.#child.off('message', hear);
         this.#child.off('exit', gone);
+      };
+      const hear = (message: From) => {
+        if (message.type !== type) return;
+        forget();
         resolve(message as Extract<From, { type: T }>);
       };
       this.#child.on('message', hear);

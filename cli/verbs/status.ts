@@ -156,9 +156,13 @@ function summarise({ ready, policies, agents, circuits, brownout, freeze }: Mesh
       total: circuits.length,
       frozen: freeze?.frozen ? freeze : null,
       troubled: circuits.flatMap(troubledOf),
-      /** Although their circuit is closed, somebody has to look. */
+      /** Although their circuit is closed, somebody has to look. What a policy in shadow would take out is not out. */
       out: circuits.flatMap(({ id, cluster }) =>
-        (cluster?.ejected ?? []).map(({ endpoint, leftMs }) => ({ circuit: id, endpoint, leftMs })),
+        (cluster && !cluster.shadow ? cluster.ejected : []).map(({ endpoint, leftMs }) => ({
+          circuit: id,
+          endpoint,
+          leftMs,
+        })),
       ),
       suspects: circuits.flatMap(({ id, cluster }) =>
         (cluster?.suspects ?? []).map((agent) => ({ circuit: id, agent })),

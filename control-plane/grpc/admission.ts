@@ -1,7 +1,8 @@
 /**
  * Lets new streams in at a rate that the event loop can bear: when a replica dies, all its agents come at once. A token bucket,
- * refilled lazily, without a timer. Who is turned away gets the next free place in a line and is told when that is; so who comes
- * then, and nobody new before, is let in. The line itself is one number, and has an end: beyond it, any moment within it.
+ * refilled lazily, without a timer. Who is turned away gets the next free place in a line and is told when that is: by then there
+ * is a token for it, unless somebody new has come and taken it. The line itself is one number, and has an end: beyond it, any moment
+ * within it.
  */
 import type { Random } from '../../core/random.js';
 

@@ -24,7 +24,7 @@
  * after an instance, opens.
  */
 import type { CircuitSpec } from '../policy/model.js';
-import { minus, without } from './ejection.js';
+import { minus, ofEndpoints, without } from './counts.js';
 import type { Counts, Group, NamedGroup, Situation, Span, Verdict } from './model.js';
 import { winsorised } from './pool.js';
 import { atLeast, faultOf, isHealthy, reportersNeeded } from './thresholds.js';
@@ -66,19 +66,18 @@ function caseOf(
   const margin = marginOf(situation, span);
   const fault = faultOf(spec, counts, margin);
   if (!fault || !atLeast(counts.calls, spec.minimumCalls)) return undefined;
-  const spent = ofEjected(situation, span);
+  const spent = ofEndpoints(span, outOf(situation));
   if (spent.calls === 0) return { span, group, counts, fault, needed };
+  // Of a zone too: how many of its calls these are is not known, and in doubt it stays closed until they have left the window.
   const live = minus(group, spent);
   const still = faultOf(spec, live, margin);
   if (!still || !atLeast(live.calls, spec.minimumCalls)) return undefined;
   return { span, group: { ...group, ...live }, counts: live, fault: still, needed };
 }
 
-/** Of a group too: which of its calls these are is not known, and in doubt it stays closed until they have left the window. */
-function ofEjected({ endpoints, ejected = [] }: Situation, span: Span): Counts {
-  if (ejected.length === 0) return { calls: 0, failed: 0, slow: 0 };
-  const out = new Set(ejected.filter((each) => endpoints.includes(each)));
-  return minus(span, without(span, out));
+/** Registered instances that are out of discovery. */
+function outOf({ endpoints, ejected = [] }: Situation): ReadonlySet<string> {
+  return new Set(ejected.filter((each) => endpoints.includes(each)));
 }
 
 function endpointsAtFault(situation: Situation, span: Span, opening: Case | undefined): Verdict | undefined {
@@ -87,7 +86,7 @@ function endpointsAtFault(situation: Situation, span: Span, opening: Case | unde
   const known = new Set([...endpoints, ...(situation.view.spans.at(-1)?.endpoints ?? []).map(nameOf)]);
   if (known.size < 2) return undefined;
   const least = opening ? spec.minimumCalls / known.size : spec.minimumCalls;
-  const out = new Set(situation.ejected?.filter((each) => registered.has(each)));
+  const out = outOf(situation);
   const margin = opening ? 0 : marginOf(situation, span);
   const sick = span.endpoints.filter((each) => !out.has(each.name) && isSick(situation, each, least, margin));
   const named = sick.filter(({ name }) => registered.has(name)).sort(byFailed);

@@ -4,15 +4,23 @@
  * out, so that it is out for twice as long if it fails again.
  *
  * At most half of the registered instances are out at a time, counted with the one that is to go. Their time stands still while the
- * circuit turns all calls away: nothing is learnt of them, and the way back is not to lead over those that closed it.
+ * circuit turns all calls away: nothing is learnt of them, and the way back is not to lead over those that made it open. It goes on
+ * where calls get through all the same: while an operator has a say, and once nobody writes the record any more (the store is away).
  */
-import type { ClusterRecord, Counts, Ejection, Situation, Span } from './model.js';
+import { without } from './counts.js';
+import type { ClusterRecord, Ejection, Situation } from './model.js';
 import { faultOf } from './thresholds.js';
 
 const EJECT_MAX_MS = 60_000;
 const EJECTED_SHARE_MAX = 0.5;
 const EJECTIONS_MAX = 64;
 const TIMES_MAX = 1_000;
+/** An open record is written anew each 5 s, by whoever's turn it is: one that is older is no longer kept. */
+const UNWRITTEN_MS = 15_000;
+/** Of the agents that called: one alone may be at fault itself. */
+const WITNESSES = 2;
+
+type Standing = Pick<ClusterRecord, 'state' | 'override'>;
 
 /** As they are after so long; those that were back for as long as they were out are forgotten. */
 export function aged(
@@ -26,35 +34,24 @@ export function aged(
 }
 
 /** How much of their time has gone by, of a record that was written so long ago. */
-export function servedMs({ state }: Pick<ClusterRecord, 'state'>, elapsedMs: number): number {
-  return state === 'open' || state === 'half-open' ? 0 : elapsedMs;
+export function servedMs({ state, override }: Standing, elapsedMs: number): number {
+  const shut = (state === 'open' || state === 'half-open') && override === undefined;
+  return shut ? Math.max(0, elapsedMs - UNWRITTEN_MS) : elapsedMs;
 }
 
 /** Endpoints that are out, of a record that was written so long ago. */
 export function endpointsOut(
-  record: Pick<ClusterRecord, 'ejections' | 'state'>,
+  record: Standing & Pick<ClusterRecord, 'ejections'>,
   elapsedMs: number,
 ): string[] {
   const served = servedMs(record, elapsedMs);
   return record.ejections.filter(({ leftMs }) => leftMs > served).map(({ endpoint }) => endpoint);
 }
 
-/** What the span is without these endpoints. */
-export function without(span: Span, names: ReadonlySet<string>): Counts {
-  return span.endpoints.filter(({ name }) => names.has(name)).reduce<Counts>(minus, span);
-}
-
-export function minus(all: Counts, part: Counts): Counts {
-  return {
-    calls: Math.max(0, all.calls - part.calls),
-    failed: Math.max(0, all.failed - part.failed),
-    slow: Math.max(0, all.slow - part.slow),
-  };
-}
-
 /**
- * Of a circuit on its way back that fails: instances that fail where all others did not once, at most half of them. A few calls say
- * it, since the window began with the way back, and the alternative is to turn all calls away again for what one instance does.
+ * Of a circuit on its way back that fails: instances that fail two agents where all others did not fail once, at most half of them. A
+ * few calls say it, since nothing but probes and the calls of the ramp got through, and the alternative is to turn all calls away
+ * again for what one instance does.
  */
 export function failingAlone(
   { spec, view, endpoints, ejected = [] }: Situation,
@@ -64,7 +61,8 @@ export function failingAlone(
   const registered = new Set(endpoints);
   const out = new Set(ejected.filter((each) => registered.has(each)));
   const sick = (span?.endpoints ?? [])
-    .filter((each) => registered.has(each.name) && !out.has(each.name) && faultOf(spec, each) !== undefined)
+    .filter(({ name, over }) => registered.has(name) && !out.has(name) && over >= WITNESSES)
+    .filter((each) => faultOf(spec, each) !== undefined)
     .map(({ name }) => name);
   if (!span || sick.length === 0 || sick.length + out.size > EJECTED_SHARE_MAX * registered.size) return [];
   const rest = without(span, new Set([...out, ...sick]));

@@ -133,6 +133,11 @@ describe('switchgear circuit', () => {
       expect(text).to.match(/^checkout\/c1 is suspect: it fails where all others don't: inventory\|guard$/m);
     });
 
+    it('no instance as out in status that a policy in shadow would take out', async () => {
+      context.views = [clusterView({ id, state: 'closed' }, { shadow: true })];
+      expect(await said('status')).not.to.include('out of discovery');
+    });
+
     it('one without agents, and one that only an operator has spoken of', async () => {
       context.roster.circuitRows = [];
       context.views = [];

@@ -15,6 +15,31 @@ function opened(options: ConstructorParameters<typeof CoordinatedFleet>[0] = {})
   return fleet;
 }
 
+/** Ten agents call each of four instances twenty times a second, but for those that are out; `sick` ones fail. */
+function withEndpoints(fleet: CoordinatedFleet) {
+  const endpoints = ['10.0.0.1:80', '10.0.0.2:80', '10.0.0.3:80', '10.0.0.4:80'];
+  const governed = fleet.mesh.governed.get(inventory);
+  if (!governed) throw new Error('there is one');
+  fleet.mesh.governed.set(inventory, { ...governed, endpoints });
+  const sick = new Set<string>();
+  const [replica] = fleet.replicas;
+  const second = () => {
+    fleet.now += 1_000;
+    const out = replica?.coordinator.ejected('inventory', fleet.now) ?? new Set();
+    for (let i = 0; i < 10; i++)
+      for (const endpoint of endpoints.filter((each) => !out.has(each))) {
+        const counts = { calls: 20, failed: sick.has(endpoint) ? 20 : 0, slow: 0, blocked: 0 };
+        replica?.coordinator.heard(
+          inventory,
+          { agent: `checkout/${i}`, zone: '', endpoint, ...counts },
+          fleet.now,
+        );
+      }
+    for (const each of fleet.replicas) each.tick(fleet.now);
+  };
+  return { endpoints, sick, second };
+}
+
 function transitions(fleet: CoordinatedFleet): string[] {
   const states: string[] = [];
   let epoch = 0;
@@ -198,31 +223,7 @@ describe('a fleet of replicas and agents', () => {
 
   it('counts instances that are out already before it takes out more', () => {
     const fleet = new CoordinatedFleet();
-    const governed = fleet.mesh.governed.get(inventory);
-    if (!governed) throw new Error('there is one');
-    const endpoints = ['10.0.0.1:80', '10.0.0.2:80', '10.0.0.3:80', '10.0.0.4:80'];
-    fleet.mesh.governed.set(inventory, { ...governed, endpoints });
-    const sick = new Set<string>();
-    const [replica] = fleet.replicas;
-    const second = () => {
-      fleet.now += 1_000;
-      const out = replica?.coordinator.ejected('inventory', fleet.now) ?? new Set();
-      for (let i = 0; i < 10; i++)
-        for (const endpoint of endpoints.filter((each) => !out.has(each))) {
-          const failed = sick.has(endpoint) ? 20 : 0;
-          const heard = {
-            agent: `checkout/${i}`,
-            zone: '',
-            endpoint,
-            calls: 20,
-            failed,
-            slow: 0,
-            blocked: 0,
-          };
-          replica?.coordinator.heard(inventory, heard, fleet.now);
-        }
-      for (const each of fleet.replicas) each.tick(fleet.now);
-    };
+    const { endpoints, sick, second } = withEndpoints(fleet);
     second();
     for (const endpoint of endpoints.slice(0, 2)) sick.add(endpoint);
     second();
@@ -231,6 +232,19 @@ describe('a fleet of replicas and agents', () => {
     sick.add(endpoints[2] as string);
     for (let i = 0; i < 3; i++) second();
     expect(fleet.state).to.equal('open');
+  });
+
+  it('tells of an instance each time that it is taken out, also of the same one', () => {
+    const fleet = new CoordinatedFleet();
+    const { endpoints, sick, second } = withEndpoints(fleet);
+    const [first = ''] = endpoints;
+    second();
+    sick.add(first);
+    for (let i = 0; i < 12; i++) second();
+    expect(fleet.record?.state).to.equal('closed');
+    expect(fleet.record?.ejections.map(({ times }) => times)).to.deep.equal([2]);
+    for (const { transitions: seen } of fleet.replicas)
+      expect(seen.map(({ after }) => after.ejections[0]?.times)).to.deep.equal([1, 2]);
   });
 
   it('reports each transition once for each replica', () => {

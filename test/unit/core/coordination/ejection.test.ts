@@ -76,29 +76,43 @@ describe('ejection', () => {
     expect(again?.ejections[0]).to.include({ leftMs: 60_000, times: 21 });
   });
 
-  it('goes on after the circuit: their time stands still while all calls are turned away', () => {
+  describe('while all calls are turned away', () => {
     const ejections = [{ endpoint: '10.0.0.1:80', leftMs: 3_000, times: 1 }];
-    for (const state of ['open', 'half-open'] as const) {
-      const record = clusterRecord({ state, ejections, ageMs: 0 });
-      expect(endpointsOut(record, 60_000)).to.deep.equal(['10.0.0.1:80']);
-      const later = advance(record, occasion({ refresh: true, ageMs: 60_000, situation: { endpoints } }));
-      expect(later?.ejections ?? ejections).to.deep.equal(ejections);
-    }
-    for (const state of ['closed', 'ramping'] as const) {
-      expect(endpointsOut(clusterRecord({ state, ejections }), 2_999)).to.deep.equal(['10.0.0.1:80']);
-      expect(endpointsOut(clusterRecord({ state, ejections }), 3_000)).to.deep.equal([]);
-    }
+    const out = (state: ClusterRecord['state'], elapsedMs: number, override?: number) =>
+      endpointsOut(clusterRecord({ state, ejections, ...(override && { override }) }), elapsedMs).length;
+
+    it('has its time stand still, from one writing of the record to the next', () => {
+      for (const state of ['open', 'half-open'] as const) {
+        let record: ClusterRecord = clusterRecord({ state, ejections, openMs: 60_000 });
+        for (let ageMs = 5_000; ageMs <= 40_000; ageMs += 5_000)
+          record =
+            advance(record, occasion({ refresh: true, seq: record.seq, ageMs, situation: { endpoints } })) ??
+            record;
+        expect(record.seq).to.be.greaterThan(9);
+        expect(record.ejections).to.deep.equal(ejections);
+        expect(out(state, 15_000)).to.equal(1);
+      }
+      for (const state of ['closed', 'ramping'] as const)
+        expect([out(state, 2_999), out(state, 3_000)]).to.deep.equal([1, 0]);
+    });
+
+    it('goes on where nobody writes the record any more, and while an operator has a say', () => {
+      for (const state of ['open', 'half-open'] as const) {
+        expect([out(state, 17_999), out(state, 18_000)]).to.deep.equal([1, 0]);
+        expect([out(state, 2_999, 7), out(state, 3_000, 7)]).to.deep.equal([1, 0]);
+      }
+    });
   });
 
   describe('of a circuit that opens again on its way back', () => {
     const [sick, well] = endpoints as [string, string];
-    const group = (name: string, calls: number, failed: number) => ({
+    const group = (name: string, calls: number, failed: number, over = failed > 0 ? 2 : 0) => ({
       name,
       calls,
       failed,
       slow: 0,
       agents: 2,
-      over: 1,
+      over,
     });
     const back = (groups: readonly ReturnType<typeof group>[], registered = [sick, well]) => {
       const calls = groups.reduce((sum, each) => sum + each.calls, 0);
@@ -122,6 +136,7 @@ describe('ejection', () => {
 
     it('takes out none where others fail too, were not called, or would be too few', () => {
       expect(back([group(sick, 2, 2), group(well, 3, 1)])?.ejections).to.deep.equal([]);
+      expect(back([group(sick, 2, 2, 1), group(well, 2, 0)])?.ejections, 'one agent alone').to.deep.equal([]);
       expect(back([group(sick, 4, 4)])?.ejections).to.deep.equal([]);
       expect(back([group(sick, 2, 2), group(well, 2, 0)], [sick])?.ejections).to.deep.equal([]);
     });
