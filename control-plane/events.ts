@@ -41,7 +41,7 @@ export interface MeshEvent {
   /** ISO 8601, for people. */
   readonly at: string;
   readonly data: object;
-  /** The event as it goes over the wire, encoded once for all readers. */
+  /** The event as it goes over the wire, encoded for the first reader and once for all. */
   readonly frame: string;
 }
 
@@ -130,8 +130,14 @@ export function createEventHub(deps: {
 }
 
 function encode(id: string, type: EventType, at: string, data: object): MeshEvent {
-  const frame = `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify({ at, ...data })}\n\n`;
-  return { id, type, at, data, frame };
+  let frame: string | undefined;
+  return {
+    ...{ id, type, at, data },
+    get frame() {
+      frame ??= `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify({ at, ...data })}\n\n`;
+      return frame;
+    },
+  };
 }
 
 /** Ties the hub to its sources; answers how to untie it. */

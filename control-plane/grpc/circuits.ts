@@ -59,6 +59,17 @@ export class ReportedCircuits {
     return [...this.#entries.values()].map((entry) => this.#row(entry, now));
   }
 
+  /** Those that are not closed. */
+  notable(now: number): readonly CircuitRow[] {
+    if (this.#allClosed) return none;
+    return this.rows(now).filter(({ state }) => state !== 'closed');
+  }
+
+  get #allClosed(): boolean {
+    for (const { said } of this.#entries.values()) if (said.state !== 'closed') return false;
+    return true;
+  }
+
   #row({ said, atMs }: Entry, now: number): CircuitRow {
     const { id, callee, method, policy, revision, state, epoch, retryAfterMs, reason } = said;
     const ageMs = now - atMs;
@@ -89,6 +100,8 @@ export class ReportedCircuits {
     return false;
   }
 }
+
+const none: readonly CircuitRow[] = [];
 
 /** Whether the id is made of what the rest of the report says. */
 function wellFormed({ id, callee, policy, method }: CircuitState): boolean {

@@ -18,6 +18,7 @@ import { EndpointFeed } from './endpoint-feed.js';
 import type { Group, Member } from './group.js';
 import type { EndReason } from './metrics.js';
 import type { Outlet } from './outlet.js';
+import { type Entry, pageOf } from './pages.js';
 import { RateLane } from './rate-lane.js';
 import { RateSharesFeed } from './rate-shares.js';
 import { Reports } from './reports.js';
@@ -40,6 +41,8 @@ export class ConnectedAgent implements Member {
   readonly reports: Reports;
   /** For a person to see beside this agent. */
   notice: string | undefined;
+  /** On which other replicas are told of it. */
+  readonly page: number;
   readonly #room: Room;
   readonly #line: Line;
   readonly #group: Group;
@@ -61,7 +64,8 @@ export class ConnectedAgent implements Member {
 
   constructor(hello: Hello, line: Line, room: Room, before: ConnectedAgent | undefined) {
     const { hashes, ...said } = hello;
-    this.hello = said;
+    this.hello = { ...said, capabilities: room.lists.shared(said.capabilities) };
+    this.page = pageOf(hello.agent);
     this.#holdings = { dataset: hello.dataset, revision: hello.revision, hashes };
     this.#line = line;
     this.#room = room;
@@ -97,6 +101,18 @@ export class ConnectedAgent implements Member {
       if (this.reports.take(message.report, now)) this.#rates.hear(message.report.rates, now);
     } else if (message.message === 'subscribe') this.#use(message.subscribe.callees);
     else if (message.message === 'lease') this.#lease(message.lease);
+  }
+
+  /** Whether time alone asks for a turn: everything else wakes it. */
+  isDue(now: number): boolean {
+    const { outlet } = this.#line;
+    return (
+      outlet.quietMs(now) >= heartbeatMs ||
+      this.#directives.isDue(now) ||
+      now - this.#heardAtMs >= silentAfterMs ||
+      this.#subscription.overdue(now) ||
+      outlet.blockedMs(now) >= slowAfterMs
+    );
   }
 
   /** A turn of the pump. A failure of ours ends this stream, not the process. */
@@ -145,6 +161,26 @@ export class ConnectedAgent implements Member {
   }
 
   row(now: number): AgentRow {
+    return {
+      ...this.#lasting(),
+      replica: this.#room.replica,
+      staleMs: Math.round(this.#subscription.unackedMs(now)),
+      connectedMs: Math.round(now - this.#connectedAtMs),
+    };
+  }
+
+  /** For a page. */
+  entry(): Entry {
+    return {
+      boot: this.hello.boot,
+      row: this.#lasting(),
+      connectedAtMs: this.#connectedAtMs,
+      unackedSinceMs: this.#subscription.unackedSinceMs,
+    };
+  }
+
+  /** Of its row, what stays as it is while time passes. */
+  #lasting(): Entry['row'] {
     const { agent, service, instance, zone, version, protocol, capabilities } = this.hello;
     const { sent, acked, applied, refused } = this.#subscription;
     return {
@@ -153,7 +189,6 @@ export class ConnectedAgent implements Member {
       instance,
       zone,
       version,
-      replica: this.#room.replica,
       protocol: `${protocol.major}.${protocol.minor}`,
       capabilities,
       callees: this.#group.callees,
@@ -161,8 +196,6 @@ export class ConnectedAgent implements Member {
       sent,
       acked,
       applied,
-      staleMs: Math.round(this.#subscription.unackedMs(now)),
-      connectedMs: Math.round(now - this.#connectedAtMs),
       refused: [...refused.values()].map(({ name, revision, reason }) => ({
         policy: name,
         revision,
@@ -211,7 +244,7 @@ export class ConnectedAgent implements Member {
     this.#subscription.pushed(body, now);
     this.#dataset = this.#room.mirror.dataset;
     this.#room.metrics.push(body.bytes.length);
-    this.#room.events.changed();
+    this.#room.events.touched(this.page);
     return undefined;
   }
 
@@ -233,23 +266,26 @@ export class ConnectedAgent implements Member {
       return;
     }
     metrics.ack(outcome.delayMs);
-    events.changed();
+    events.touched(this.page);
     for (const { name, revision, reason } of outcome.refusedNow) {
       metrics.refusal();
       logger.warn({ agent: this.hello.agent, policy: name, revision, reason }, 'an agent refuses a policy');
     }
     if (outcome.refusedNow.length > 0) events.agent(this.row(now), 'refused');
-    pump.wake(this);
+    if (this.#subscription.lacks(this.#group.interest.log.position)) pump.wake(this);
   }
 
   #use(callees: readonly string[]): void {
-    const { fanOut, learner, metrics, mirror, rateShares } = this.#room;
+    const { fanOut, learner, metrics, mirror, rateShares, events } = this.#room;
     const { service } = this.hello;
     const added = fanOut.add(
       service,
       callees.filter((callee) => serviceNamePattern.test(callee)),
     );
-    if (added.length > 0) rateShares.came();
+    if (added.length > 0) {
+      rateShares.came();
+      events.touchedAll();
+    }
     const stored = mirror.interests().get(service);
     learner.learn(
       service,

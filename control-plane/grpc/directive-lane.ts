@@ -29,6 +29,8 @@ export type DirectiveSource = Pick<CircuitRoom, 'directives'> & {
 
 interface Body {
   readonly version: number;
+  /** How many it is about; a service's callees only become more. */
+  readonly callees: number;
   readonly atMs: number;
   /** What it says, but for how long and why; empty: nothing. */
   readonly told: string;
@@ -53,17 +55,18 @@ export class DirectiveBodies {
     const { news } = this.#source;
     const { callees } = group.interest;
     if (news.isHolder(agent))
-      return this.#body(this.#source.directives({ agent, service, zone }, callees), now);
+      return this.#body(this.#source.directives({ agent, service, zone }, callees), callees.size, now);
     const byZone = this.#shared.get(group) ?? new Map<string, Body>();
     const known = byZone.get(zone);
-    if (known?.version === news.version && now - known.atMs < VALID_MS) return known;
-    const body = this.#body(this.#source.directives({ service, zone }, callees), now);
+    const isOf = known?.version === news.version && known.callees === callees.size;
+    if (isOf && now - known.atMs < VALID_MS) return known;
+    const body = this.#body(this.#source.directives({ service, zone }, callees), callees.size, now);
     if (byZone.size >= ZONES_MAX) byZone.clear();
     this.#shared.set(group, byZone.set(zone, body));
     return body;
   }
 
-  #body(directives: readonly ClusterDirective[], atMs: number): Body {
+  #body(directives: readonly ClusterDirective[], callees: number, atMs: number): Body {
     const some = directives.slice(0, DIRECTIVES_MAX);
     const told = some
       .map(({ circuit, state, epoch, admitPercent, permits }) =>
@@ -71,7 +74,8 @@ export class DirectiveBodies {
       )
       .join('\n');
     const lapses = some.some(({ state }) => state !== 'closed');
-    return { version: this.#source.news.version, atMs, told, lapses, messages: this.#messages(some) };
+    const { version } = this.#source.news;
+    return { version, callees, atMs, told, lapses, messages: this.#messages(some) };
   }
 
   #messages(all: readonly ClusterDirective[]): readonly Buffer[] {
@@ -96,6 +100,7 @@ export class DirectiveLane {
   readonly #hello: Listening;
   readonly #group: Group;
   #told = '';
+  #lapses = false;
   #toldAtMs = Number.NEGATIVE_INFINITY;
 
   /** `hello`: an agent of an older protocol has no use for directives, and hears none. */
@@ -105,12 +110,18 @@ export class DirectiveLane {
     this.#group = group;
   }
 
+  /** Whether what was told is about to lapse. */
+  isDue(now: number): boolean {
+    return this.#lapses && now - this.#toldAtMs >= RENEW_MS;
+  }
+
   write(outlet: Outlet, now: number): void {
     if (!this.#bodies || outlet.blocked) return;
     const body = this.#bodies.of(this.#hello, this.#group, now);
     const isDue = body.lapses && now - this.#toldAtMs >= RENEW_MS;
     if (body.told === this.#told && !isDue) return;
     this.#told = body.told;
+    this.#lapses = body.lapses;
     this.#toldAtMs = now;
     for (const message of body.messages) outlet.write(message);
   }

@@ -1,42 +1,77 @@
 /**
- * The other replicas, as their summaries tell, and ours for them. Once a second: publish if something has changed (or every few
- * seconds, since ages are in it), then read what the others say. One round at a time; while the store is away, what was read
- * last goes on being answered until it is too old. The store's work grows with replicas, not with agents.
+ * The other replicas, as their summaries and pages tell, and ours for them. Once a second: write the pages that are out of date and
+ * the summary, if it is (or every few seconds), then read the others' summaries, and of their pages those that are newer than what is
+ * known. One round at a time; while the store is away, what was read last goes on being answered until it is too old.
+ *
+ * A second in which no agent comes, goes or acknowledges costs a few hundred bytes a replica, however many agents there are. One page
+ * more is written each round, so that a page lost with the store's memory is back within a minute or so, and one that nobody
+ * writes any more runs out.
  */
 import type { Clock, Timer } from '../../core/clock.js';
 import { messageOf } from '../../core/errors.js';
-import type { Store } from '../store/store.js';
+import type { AgentRow } from '../ports.js';
+import type { ReplicaSummary, Store } from '../store/store.js';
 import type { Logger } from '../telemetry/logger.js';
-import { decodeSummary, encodeSummary, type ReplicaView } from './summary.js';
+import { decodePage, type Entry, encodePage, PAGES, type Page, pageOf } from './pages.js';
+import { decodeSummary, encodeSummary, type Summary } from './summary.js';
 
 const ROUND_MS = 1000;
 const REPEAT_MS = 3000;
 const TTL_MS = 10_000;
+/** Each page is written once in `PAGES` rounds at least. */
+const PAGE_TTL_MS = 180_000;
+/** Pages made or read at one turn of the loop. */
+const AT_ONCE = 4;
 
-interface Seen {
-  readonly body: string;
-  readonly view: ReplicaView;
-  /** Of its agents. */
-  readonly boots: ReadonlyMap<string, number>;
-  readonly atMs: number;
-}
+/** What a replica says of itself, but for who it is and when. */
+export type OwnSummary = Pick<Summary, 'agents' | 'circuits' | 'health' | 'latencies'>;
 
 export interface OthersOptions {
-  readonly store: Store;
+  readonly store: Pick<Store, 'publishSummaries' | 'summaries'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly replica: string;
+  /** Of this life of this replica, unique. */
+  readonly life: string;
   /** This replica's present state. */
-  readonly view: () => ReplicaView;
+  readonly summary: () => OwnSummary;
+  /** Its agents on this page. */
+  readonly entries: (page: number) => readonly Entry[];
+  /** Whether the summary is out of date, and which pages are. */
   readonly takeChanged: () => boolean;
-  /** New summaries were read. */
-  readonly read: (views: readonly ReplicaView[]) => void;
+  readonly takeTouched: () => ReadonlySet<number>;
+  /** The others were read; `fresh`: the pages that are new. */
+  readonly read: (views: readonly ReplicaView[], fresh: readonly Page[]) => void;
+}
+
+/** Another replica as it was `ageMs` ago. */
+export interface ReplicaView {
+  readonly summary: Summary;
+  readonly pages: Iterable<Page>;
+  readonly ageMs: number;
+}
+
+interface SeenPage {
+  readonly page: Page;
+  readonly boots: ReadonlyMap<string, number>;
+}
+
+interface Seen {
+  readonly body: string;
+  readonly summary: Summary;
+  readonly atMs: number;
+  readonly pages: Map<number, SeenPage>;
 }
 
 export class Others {
   readonly #options: OthersOptions;
   readonly #timer: Timer;
   readonly #seen = new Map<string, Seen>();
+  /** Of our pages. */
+  readonly #versions: number[] = new Array(PAGES).fill(0);
+  /** Pages that are out of date in the store. */
+  readonly #unwritten = new Set<number>();
+  #rounds = 0;
   #publishedAtMs = Number.NEGATIVE_INFINITY;
   #round: Promise<void> | undefined;
   #closed = false;
@@ -47,19 +82,20 @@ export class Others {
     this.#start();
   }
 
-  /** What the other replicas say, with how long ago they said it. */
-  views(): readonly { readonly view: ReplicaView; readonly ageMs: number }[] {
+  /** What the other replicas say. */
+  views(): readonly ReplicaView[] {
     const now = this.#options.clock.now();
     return [...this.#seen.values()]
-      .map(({ view, atMs }) => ({ view, ageMs: now - atMs }))
+      .map(({ summary, pages, atMs }) => ({ summary, pages: pagesOf(pages), ageMs: now - atMs }))
       .filter(({ ageMs }) => ageMs < TTL_MS);
   }
 
   /** The boot under which another replica has this agent. */
   bootOf(agent: string): number | undefined {
     const since = this.#options.clock.now() - TTL_MS;
-    for (const { boots, atMs } of this.#seen.values()) {
-      const boot = atMs > since ? boots.get(agent) : undefined;
+    const at = pageOf(agent);
+    for (const { pages, atMs } of this.#seen.values()) {
+      const boot = atMs > since ? pages.get(at)?.boots.get(agent) : undefined;
       if (boot !== undefined) return boot;
     }
     return undefined;
@@ -70,15 +106,10 @@ export class Others {
     this.#closed = true;
     this.#timer.cancel();
     await this.#round;
-    const { store, replica } = this.#options;
-    const body = encodeSummary({
-      replica,
-      agents: [],
-      circuits: [],
-      health: new Map(),
-      latencies: new Map(),
-    });
-    await store.publishSummary({ replica, body }, TTL_MS).catch(() => {});
+    const { store, replica, life, clock } = this.#options;
+    const nothing = { agents: 0, pages: [], circuits: [], health: new Map(), latencies: new Map() };
+    const body = encodeSummary({ replica, life, nowMs: clock.now(), ...nothing });
+    await store.publishSummaries([{ replica, body }], TTL_MS).catch(() => {});
   }
 
   #start(): void {
@@ -93,26 +124,95 @@ export class Others {
   }
 
   async #run(): Promise<void> {
-    const { store, clock, replica, view, takeChanged, read } = this.#options;
-    const now = clock.now();
-    if (takeChanged() || now - this.#publishedAtMs >= REPEAT_MS) {
-      this.#publishedAtMs = now;
-      await store.publishSummary({ replica, body: encodeSummary(view()) }, TTL_MS);
-    }
-    const summaries = await store.summaries();
+    await this.#writePages();
+    await this.#writeSummary();
+    const summaries = await this.#options.store.summaries();
     if (this.#closed) return;
+    this.#take(summaries);
+    const fresh = await this.#readPages();
+    if (!this.#closed) this.#options.read(this.views(), fresh);
+  }
+
+  /** All pages that are out of date, and one that isn't. */
+  async #writePages(): Promise<void> {
+    const { store, replica, life, entries, takeTouched } = this.#options;
+    for (const page of takeTouched()) {
+      this.#unwritten.add(page);
+      this.#versions[page] = (this.#versions[page] ?? 0) + 1;
+    }
+    const repeated = this.#rounds++ % PAGES;
+    if (this.#versions[repeated]) this.#unwritten.add(repeated);
+    for (const some of inParts([...this.#unwritten], AT_ONCE)) {
+      const bodies = some.map((page) => ({
+        replica: `${replica} ${page}`,
+        body: encodePage({ life, version: this.#versions[page] ?? 0, entries: entries(page) }),
+      }));
+      await store.publishSummaries(bodies, PAGE_TTL_MS, 'pages');
+      for (const page of some) this.#unwritten.delete(page);
+    }
+  }
+
+  async #writeSummary(): Promise<void> {
+    const { store, clock, replica, life, summary, takeChanged } = this.#options;
+    const now = clock.now();
+    if (!takeChanged() && now - this.#publishedAtMs < REPEAT_MS) return;
+    this.#publishedAtMs = now;
+    const body = encodeSummary({ replica, life, nowMs: now, pages: this.#versions, ...summary() });
+    await store.publishSummaries([{ replica, body }], TTL_MS);
+  }
+
+  #take(summaries: readonly ReplicaSummary[]): void {
+    const { replica, clock } = this.#options;
     const present = new Set<string>();
     for (const { replica: name, body } of summaries) {
       if (name === replica) continue;
       present.add(name);
       const known = this.#seen.get(name);
       if (known?.body === body) continue;
-      const decoded = decodeSummary(body);
-      if (!decoded) continue;
-      const boots = new Map(decoded.agents.map(({ row, boot }) => [row.agent, boot]));
-      this.#seen.set(name, { body, view: decoded, boots, atMs: clock.now() });
+      const summary = decodeSummary(body);
+      if (!summary) continue;
+      const pages = known?.summary.life === summary.life ? known.pages : new Map<number, SeenPage>();
+      // It has left, and said so.
+      if (summary.pages.length === 0) pages.clear();
+      this.#seen.set(name, { body, summary, pages, atMs: clock.now() });
     }
     for (const name of this.#seen.keys()) if (!present.has(name)) this.#seen.delete(name);
-    read([...this.#seen.values()].map(({ view: one }) => one));
   }
+
+  async #readPages(): Promise<readonly Page[]> {
+    const wanted = new Map<string, readonly [Seen, number]>();
+    for (const [replica, seen] of this.#seen)
+      for (const [at, version] of seen.summary.pages.entries())
+        if (version > (seen.pages.get(at)?.page.version ?? 0)) wanted.set(`${replica} ${at}`, [seen, at]);
+    const fresh: Page[] = [];
+    for (const some of inParts([...wanted.keys()], AT_ONCE)) {
+      for (const { replica: name, body } of await this.#options.store.summaries('pages', some)) {
+        const page = decodePage(body);
+        const [seen, at] = wanted.get(name) ?? [];
+        if (!page || !seen || at === undefined || page.life !== seen.summary.life) continue;
+        const boots = new Map(page.entries.map(({ row, boot }) => [row.agent, boot]));
+        seen.pages.set(at, { page, boots });
+        fresh.push(page);
+      }
+    }
+    return fresh;
+  }
+}
+
+/** The agents of another replica, as of now. */
+export function* rowsOf({ summary, pages, ageMs }: ReplicaView): Generator<AgentRow> {
+  const { replica, nowMs } = summary;
+  const since = (atMs: number | undefined) =>
+    atMs === undefined ? 0 : Math.max(0, Math.round(nowMs - atMs + ageMs));
+  for (const { entries } of pages)
+    for (const { row, connectedAtMs, unackedSinceMs } of entries)
+      yield { ...row, replica, staleMs: since(unackedSinceMs), connectedMs: since(connectedAtMs) };
+}
+
+function* pagesOf(pages: ReadonlyMap<number, SeenPage>): Generator<Page> {
+  for (const { page } of pages.values()) yield page;
+}
+
+function* inParts<T>(all: readonly T[], size: number): Generator<readonly T[]> {
+  for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size);
 }

@@ -12,9 +12,10 @@ import { Crowd, hasClusterLimit, type Population } from '../rates/crowd.js';
 import type { Encode } from './bodies.js';
 import type { FanOut } from './fan-out.js';
 import type { Group } from './group.js';
+import type { ReplicaView } from './others.js';
 import type { Outlet } from './outlet.js';
+import type { Page } from './pages.js';
 import type { Pump } from './pump.js';
-import type { ReplicaView } from './summary.js';
 
 const BEAT_MS = 1000;
 const SOON_MS = 50;
@@ -36,8 +37,8 @@ export class RateShares {
   readonly crowd = new Crowd();
   readonly #parts: RateSharesParts;
   readonly #bodies = new WeakMap<Group, Body>();
-  /** What a replica says is looked through once. */
-  readonly #views = new WeakMap<ReplicaView, readonly Population[]>();
+  /** A page is looked through once. */
+  readonly #pages = new WeakMap<Page, readonly Population[]>();
   #elsewhere: readonly ReplicaView[] = [];
   readonly #beat: Timer;
   #soon: Timer | undefined;
@@ -98,7 +99,9 @@ export class RateShares {
     const { mirror, fanOut, clock, encode, pump } = this.#parts;
     const groups = [...fanOut.groups()];
     const here = groups.map(populationOf);
-    const elsewhere = this.#elsewhere.map((view) => this.#populations(view));
+    const elsewhere = this.#elsewhere.map(({ pages }) =>
+      [...pages].flatMap((page) => this.#populations(page)),
+    );
     this.crowd.count(here, elsewhere, clock.now());
     const { agents } = this.crowd;
     for (const group of groups) {
@@ -115,12 +118,12 @@ export class RateShares {
     }
   }
 
-  #populations(view: ReplicaView): readonly Population[] {
-    const known = this.#views.get(view);
+  #populations(page: Page): readonly Population[] {
+    const known = this.#pages.get(page);
     if (known) return known;
     const found = new Map<string, { service: string; agents: number; callees: Set<string> }>();
     let list: readonly string[] | undefined;
-    for (const { row } of view.agents) {
+    for (const { row } of page.entries) {
       const population = found.get(row.service) ?? { service: row.service, agents: 0, callees: new Set() };
       found.set(row.service, population);
       population.agents++;
@@ -130,7 +133,7 @@ export class RateShares {
       for (const callee of list) population.callees.add(callee);
     }
     const populations = [...found.values()];
-    this.#views.set(view, populations);
+    this.#pages.set(page, populations);
     return populations;
   }
 }

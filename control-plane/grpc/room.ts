@@ -13,6 +13,7 @@ import type { DirectiveBodies } from './directive-lane.js';
 import type { FanOut } from './fan-out.js';
 import type { HealthWindow } from './health-window.js';
 import type { LatencyWindow } from './latency-window.js';
+import type { Lists } from './lists.js';
 import type { GrpcMetrics } from './metrics.js';
 import type { Pump } from './pump.js';
 import type { RateShares } from './rate-shares.js';
@@ -32,6 +33,8 @@ export interface Room {
   readonly health: HealthWindow;
   readonly latencies: LatencyWindow;
   readonly events: RosterEvents;
+  /** What agents say of themselves in the same words. */
+  readonly lists: Lists;
   readonly rates: Rates;
   /** Circuits of the mesh; undefined: there are none, and reports are for people only. */
   readonly circuits: CircuitRoom | undefined;

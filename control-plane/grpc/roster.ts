@@ -9,7 +9,7 @@ import { concerns, type Target } from '../../core/sync/interest.js';
 import type { AgentRow, CircuitRow, PolicyStatus, Roster, ServiceHealth } from '../ports.js';
 import type { HealthWindow } from './health-window.js';
 import type { LatencyWindow } from './latency-window.js';
-import type { Others } from './others.js';
+import { type Others, rowsOf } from './others.js';
 import type { AgentListener, CircuitListener, RosterEvents } from './roster-events.js';
 import type { Streams } from './streams.js';
 
@@ -27,11 +27,10 @@ export function createRoster({ streams, others, health, latencies, events, clock
     const now = clock.now();
     const found = new Map<string, AgentRow>();
     for (const agent of streams.agents()) found.set(agent.hello.agent, agent.row(now));
-    for (const { view, ageMs } of others.views())
-      for (const { row } of view.agents) {
+    for (const view of others.views())
+      for (const row of rowsOf(view)) {
         const known = found.get(row.agent);
-        const connectedMs = row.connectedMs + Math.round(ageMs);
-        if (!known || connectedMs < known.connectedMs) found.set(row.agent, { ...row, connectedMs });
+        if (!known || row.connectedMs < known.connectedMs) found.set(row.agent, row);
       }
     return [...found.values()].sort((a, b) => (a.agent < b.agent ? -1 : 1));
   };
@@ -53,18 +52,20 @@ export function createRoster({ streams, others, health, latencies, events, clock
     async circuits() {
       const now = clock.now();
       const here = [...streams.agents()].flatMap(({ reports }) => reports.circuits.rows(now));
-      const there = others.views().flatMap(({ view, ageMs }) => view.circuits.map((row) => aged(row, ageMs)));
+      const there = others
+        .views()
+        .flatMap(({ summary, ageMs }) => summary.circuits.map((row) => aged(row, ageMs)));
       return latest([...here, ...there]);
     },
     health(service) {
       const sum = { ...health.of(service, clock.now()) };
-      for (const { view } of others.views()) add(sum, view.health.get(service));
+      for (const { summary } of others.views()) add(sum, summary.health.get(service));
       return sum;
     },
     latency(service) {
       const sum = latencies.of(service, clock.now());
-      for (const { view } of others.views()) {
-        const there = view.latencies.get(service);
+      for (const { summary } of others.views()) {
+        const there = summary.latencies.get(service);
         if (there) sum.merge(there);
       }
       return sum;

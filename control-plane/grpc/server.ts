@@ -11,7 +11,7 @@ import type { Wire } from '../../proto/codec.js';
 import { loadWire } from '../../proto/load.js';
 import type { TlsMaterial } from '../auth/tls.js';
 import type { CircuitRoom } from '../coordination/room.js';
-import type { Brownout, Mirror, Roster } from '../ports.js';
+import type { Brownout, CircuitRow, Mirror, Roster } from '../ports.js';
 import { Rates, type RatesOptions } from '../rates/rates.js';
 import { Learner } from '../registry/learner.js';
 import { Leases } from '../registry/leases.js';
@@ -25,15 +25,16 @@ import { FanOut } from './fan-out.js';
 import { HealthWindow } from './health-window.js';
 import { LatencyWindow } from './latency-window.js';
 import { type Listener, listen } from './listener.js';
+import { Lists } from './lists.js';
 import { type GrpcMetrics, noMetrics } from './metrics.js';
-import { Others } from './others.js';
+import { Others, type OwnSummary, type ReplicaView } from './others.js';
+import type { Page } from './pages.js';
 import { Pump } from './pump.js';
 import { RateShares } from './rate-shares.js';
 import type { Room } from './room.js';
 import { createRoster } from './roster.js';
 import { RosterEvents } from './roster-events.js';
 import { Streams } from './streams.js';
-import type { ReplicaView } from './summary.js';
 
 export interface GrpcOptions {
   /** `host:port`; port 0: any free one. */
@@ -95,7 +96,9 @@ export async function startGrpc(options: GrpcOptions): Promise<GrpcFace> {
     room.mirror.on('reset', () => {
       streams.dropCircuits((policy) => !room.mirror.policy(policy));
       room.leases.renew();
+      room.events.touchedAll();
     }),
+    room.mirror.on('interest', () => room.events.touchedAll()),
     room.mirror.on('policies', (changes) => {
       const gone = new Set(changes.filter(({ after }) => !after).map(({ name }) => name));
       if (gone.size > 0) streams.dropCircuits((policy) => gone.has(policy));
@@ -173,6 +176,7 @@ function createRoom(options: GrpcOptions, wire: Wire): Room {
     health: new HealthWindow(),
     latencies: new LatencyWindow(mirror),
     events: new RosterEvents(logger),
+    lists: new Lists(),
     rates: new Rates({ mirror, store, clock, logger, account, metrics, sharers }),
     rateShares,
     circuits,
@@ -181,35 +185,36 @@ function createRoom(options: GrpcOptions, wire: Wire): Room {
   };
 }
 
-function exchange({ store }: GrpcOptions, room: Room, streams: Streams): Others {
+function exchange({ store, random }: GrpcOptions, room: Room, streams: Streams): Others {
   const { clock, logger, replica, health, latencies, events, rateShares } = room;
-  const view = (): ReplicaView => {
+  const summary = (): OwnSummary => {
     const now = clock.now();
-    const agents = [...streams.agents()];
-    return {
-      replica,
-      agents: agents.map((agent) => ({ row: agent.row(now), boot: agent.hello.boot })),
-      circuits: agents.flatMap(({ reports }) => reports.circuits.rows(now)),
-      health: health.all(now),
-      latencies: latencies.all(now),
-    };
+    let agents = 0;
+    const circuits: CircuitRow[] = [];
+    for (const { reports } of streams.agents()) {
+      agents++;
+      circuits.push(...reports.circuits.notable(now));
+    }
+    return { agents, circuits, health: health.all(now), latencies: latencies.all(now) };
   };
-  const read = (views: readonly ReplicaView[]) => {
+  const entries = (page: number) => [...streams.agentsOn(page)].map((agent) => agent.entry());
+  const read = (views: readonly ReplicaView[], fresh: readonly Page[]) => {
     rateShares.read(views);
-    room.circuits?.others(
-      others.views().flatMap(({ view, ageMs }) => (isAlive(view, ageMs) ? [view.replica] : [])),
-    );
-    for (const { agents } of views)
-      for (const { row, boot } of agents) streams.replacedElsewhere(row.agent, boot);
+    room.circuits?.others(views.filter(isAlive).map(({ summary: { replica: name } }) => name));
+    for (const page of fresh)
+      for (const { row, boot } of page.entries) streams.replacedElsewhere(row.agent, boot);
   };
   const others = new Others({
     store,
     clock,
     logger,
     replica,
-    view,
+    life: random.hex(8),
+    summary,
+    entries,
     read,
     takeChanged: () => events.takeChanged(),
+    takeTouched: () => events.takeTouched(),
   });
   return others;
 }
@@ -223,8 +228,8 @@ function listenToCircuits({ circuits, fanOut }: Room, streams: Streams): (() => 
 }
 
 /** Whoever has no agents has nothing to decide by, or has said that it is stopping. */
-function isAlive({ agents }: ReplicaView, ageMs: number): boolean {
-  return agents.length > 0 && ageMs < ALIVE_MS;
+function isAlive({ summary: { agents }, ageMs }: ReplicaView): boolean {
+  return agents > 0 && ageMs < ALIVE_MS;
 }
 
 function face(parts: {

@@ -61,9 +61,10 @@ export class Stream implements Line {
     call.once('cancelled', () => this.end('cancelled'));
   }
 
-  /** Every second: whether the Hello is overdue; an agent gets its turn. */
-  tick(now: number): void {
-    if (this.#state.kind === 'open') this.#room.pump.wake(this.#state.agent);
+  /** Every second: whether the Hello is overdue; an agent gets its turn if it is time for something, or `look`. */
+  tick(now: number, look: boolean): void {
+    if (this.#state.kind === 'open' && (look || this.#state.agent.isDue(now)))
+      this.#room.pump.wake(this.#state.agent);
     if (this.#state.kind === 'waiting' && now - this.#state.sinceMs >= helloWithinMs)
       this.end(
         'no_hello',

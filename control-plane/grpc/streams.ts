@@ -8,10 +8,13 @@ import { MeshError } from '../../core/errors.js';
 import type { Hello } from '../../proto/messages.js';
 import { ConnectedAgent, type Line } from './connected-agent.js';
 import type { SessionCall } from './outlet.js';
+import { PAGES } from './pages.js';
 import type { Room } from './room.js';
 import { type Door, Refused, Stream } from './stream.js';
 
 const BEAT_MS = 1000;
+/** What was missed, if anything could be, is found within so many beats. */
+const LOOK_BEATS = 5;
 /** So many replacements of one name by the same boot within a minute are no reconnects. */
 const REPLACEMENTS_MAX = 5;
 const REPLACEMENTS_WITHIN_MS = 60_000;
@@ -28,9 +31,12 @@ export class Streams implements Door {
   readonly #room: Room;
   readonly #streams = new Set<Stream>();
   readonly #agents = new Map<string, ConnectedAgent>();
+  /** The same, by the page on which other replicas are told of them. */
+  readonly #pages: readonly Set<ConnectedAgent>[] = Array.from({ length: PAGES }, () => new Set());
   /** When a name was replaced by the same boot, of late. */
   readonly #replacements = new Map<string, number[]>();
   readonly #beat: Timer;
+  #beats = 0;
   readonly #elsewhere: (agent: string) => number | undefined;
   readonly #cut: (peer: string) => void;
 
@@ -53,6 +59,10 @@ export class Streams implements Door {
     return this.#agents.values();
   }
 
+  agentsOn(page: number): Iterable<ConnectedAgent> {
+    return this.#pages[page] ?? [];
+  }
+
   open(call: SessionCall): void {
     this.#streams.add(new Stream(call, { room: this.#room, door: this, cut: this.#cut }));
   }
@@ -64,6 +74,8 @@ export class Streams implements Door {
     const agent = new ConnectedAgent(hello, line, this.#room, present);
     agent.notice = notice;
     this.#agents.set(hello.agent, agent);
+    if (present) this.#pages[present.page]?.delete(present);
+    this.#pages[agent.page]?.add(agent);
     present?.end(
       'replaced',
       new MeshError('revision_conflict', 'another stream of this instance has taken over', {
@@ -78,6 +90,7 @@ export class Streams implements Door {
     this.#streams.delete(stream);
     if (!agent || this.#agents.get(agent.hello.agent) !== agent) return;
     this.#agents.delete(agent.hello.agent);
+    this.#pages[agent.page]?.delete(agent);
     this.#room.circuits?.left(agent.hello.agent);
   }
 
@@ -132,7 +145,10 @@ export class Streams implements Door {
     }
     if (boot > hello.boot) {
       const text = `a second process (boot ${hello.boot}) says it is this instance: give each process an instance name of its own`;
-      if (present) present.notice = text;
+      if (present) {
+        present.notice = text;
+        this.#room.events.touched(present.page);
+      }
       this.#room.logger.warn({ agent: hello.agent, boot: hello.boot, present: boot }, text);
       throw new Refused('duplicate', duplicate(hello.agent));
     }
@@ -151,7 +167,8 @@ export class Streams implements Door {
 
   #tick(): void {
     const now = this.#room.clock.now();
-    for (const stream of this.#streams) stream.tick(now);
+    let turn = this.#beats++;
+    for (const stream of this.#streams) stream.tick(now, turn++ % LOOK_BEATS === 0);
     for (const [agent, times] of this.#replacements)
       if (times.every((at) => now - at >= REPLACEMENTS_WITHIN_MS)) this.#replacements.delete(agent);
   }

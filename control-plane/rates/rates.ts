@@ -28,7 +28,7 @@ export interface RatesMetrics {
 
 export interface RatesOptions {
   readonly mirror: Pick<Mirror, 'policy'>;
-  readonly store: Pick<Store, 'publishSummary' | 'summaries'>;
+  readonly store: Pick<Store, 'publishSummaries' | 'summaries'>;
   readonly clock: Clock;
   readonly logger: Pick<Logger, 'debug'>;
   /** Of this process: what a former one of the same replica has claimed stays claimed until it has run out. */
@@ -166,7 +166,7 @@ export class Rates {
     const { store, account } = this.#options;
     // It may arrive even if no answer comes back.
     this.#published = true;
-    await store.publishSummary({ replica: account, body: encodeAccounts(accounts) }, ttlMs, 'rates');
+    await store.publishSummaries([{ replica: account, body: encodeAccounts(accounts) }], ttlMs, 'rates');
     this.#published = accounts.size > 0;
   }
 

@@ -26,6 +26,7 @@ export class LevelRegistry {
   readonly #interests = new Map<string, Set<string>>();
   readonly #boards: { readonly [B in Board]: Map<string, { body: string; deadline: number }> } = {
     roster: new Map(),
+    pages: new Map(),
     rates: new Map(),
   };
   /** The last events; the number of the first one kept is `#number - #events.length + 1`. */
@@ -116,16 +117,19 @@ export class LevelRegistry {
     if (circuits.length > 0) this.#tell({ kind: 'circuits', circuits });
   }
 
-  publishSummary({ replica, body }: ReplicaSummary, ttlMs: number, now: number, board: Board): void {
-    this.summaries(now, board);
-    this.#boards[board].set(replica, { body, deadline: now + ttlMs });
+  publishSummaries(all: readonly ReplicaSummary[], ttlMs: number, now: number, board: Board): void {
+    this.summaries(now, board, []);
+    for (const { replica, body } of all) this.#boards[board].set(replica, { body, deadline: now + ttlMs });
   }
 
-  /** Those that still hold; the others are forgotten. */
-  summaries(now: number, board: Board): ReplicaSummary[] {
+  /** Those of these, or all, that still hold; those that don't are forgotten. */
+  summaries(now: number, board: Board, only?: readonly string[]): ReplicaSummary[] {
     const summaries = this.#boards[board];
     for (const [replica, { deadline }] of summaries) if (deadline <= now) summaries.delete(replica);
-    return [...summaries].map(([replica, { body }]) => ({ replica, body }));
+    return [...(only ?? summaries.keys())].flatMap((replica) => {
+      const held = summaries.get(replica);
+      return held ? [{ replica, body: held.body }] : [];
+    });
   }
 
   #end({ id, service }: Instance, reason: 'released' | 'expired'): Change {

@@ -183,14 +183,18 @@ class LevelStore implements Store {
     await this.#keep(this.#registry.learn(service, callees));
   }
 
-  async publishSummary(summary: ReplicaSummary, ttlMs: number, board: Board = 'roster'): Promise<void> {
+  async publishSummaries(
+    summaries: readonly ReplicaSummary[],
+    ttlMs: number,
+    board: Board = 'roster',
+  ): Promise<void> {
     this.#assertOpen();
-    this.#registry.publishSummary(summary, ttlMs, this.#clock.now(), board);
+    this.#registry.publishSummaries(summaries, ttlMs, this.#clock.now(), board);
   }
 
-  async summaries(board: Board = 'roster'): Promise<readonly ReplicaSummary[]> {
+  async summaries(board: Board = 'roster', only?: readonly string[]): Promise<readonly ReplicaSummary[]> {
     this.#assertOpen();
-    return this.#registry.summaries(this.#clock.now(), board);
+    return this.#registry.summaries(this.#clock.now(), board, only);
   }
 
   async exchangeHealth(exchange: HealthExchange): Promise<Exchanged> {

@@ -30,7 +30,10 @@ export const keyTypes = {
   summaries: 'hash',
   /** replica → deadline. */
   freshness: 'zset',
-  /** As those two: what replicas claim of limits of the mesh. */
+  /** As those two: who is connected, in pages `<replica> <page>`. */
+  pages: 'hash',
+  'pages-freshness': 'zset',
+  /** And what replicas claim of limits of the mesh. */
   rates: 'hash',
   'rates-freshness': 'zset',
   /** number of a shard that holds something → deadline. */

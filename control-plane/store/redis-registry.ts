@@ -30,6 +30,7 @@ import type {
 const LEASES_EACH = 500;
 const boards: { readonly [B in Board]: readonly [bodies: KeyName, deadlines: KeyName] } = {
   roster: ['summaries', 'freshness'],
+  pages: ['pages', 'pages-freshness'],
   rates: ['rates', 'rates-freshness'],
 };
 
@@ -121,13 +122,15 @@ export class RedisRegistry {
     ]);
   }
 
-  async publishSummary({ replica, body }: ReplicaSummary, ttlMs: number, board: Board): Promise<void> {
-    const keys = this.#keys.of(...boards[board]);
-    await this.#run('publish', keys, [replica, body, Math.max(1, Math.round(ttlMs))]);
+  async publishSummaries(summaries: readonly ReplicaSummary[], ttlMs: number, board: Board): Promise<void> {
+    if (summaries.length === 0) return;
+    const named = summaries.flatMap(({ replica, body }) => [replica, body]);
+    await this.#run('publish', this.#keys.of(...boards[board]), [Math.max(1, Math.round(ttlMs)), ...named]);
   }
 
-  async summaries(board: Board): Promise<readonly ReplicaSummary[]> {
-    const answer = await this.#run('summaries', this.#keys.of(...boards[board]), []);
+  async summaries(board: Board, only?: readonly string[]): Promise<readonly ReplicaSummary[]> {
+    if (only?.length === 0) return [];
+    const answer = await this.#run('summaries', this.#keys.of(...boards[board]), only ?? []);
     return pairs(answer).map(([replica, body]) => ({ replica, body }));
   }
 }

@@ -164,12 +164,16 @@ class RedisStore implements Store {
     return this.#registry.learn(service, callees);
   }
 
-  publishSummary(summary: ReplicaSummary, ttlMs: number, board: Board = 'roster'): Promise<void> {
-    return this.#registry.publishSummary(summary, ttlMs, board);
+  publishSummaries(
+    summaries: readonly ReplicaSummary[],
+    ttlMs: number,
+    board: Board = 'roster',
+  ): Promise<void> {
+    return this.#registry.publishSummaries(summaries, ttlMs, board);
   }
 
-  summaries(board: Board = 'roster'): Promise<readonly ReplicaSummary[]> {
-    return this.#registry.summaries(board);
+  summaries(board: Board = 'roster', only?: readonly string[]): Promise<readonly ReplicaSummary[]> {
+    return this.#registry.summaries(board, only);
   }
 
   exchangeHealth(exchange: HealthExchange): Promise<Exchanged> {

@@ -156,11 +156,15 @@ export interface RegistrySnapshot {
   readonly faults: readonly Issue[];
 }
 
-/** Where summaries are put up: each board is read by itself. Who is connected; what replicas claim of limits of the mesh. */
-export type Board = 'roster' | 'rates';
+/**
+ * Where summaries are put up: each board is read by itself. How replicas are; who is connected to them, in pages with a summary each;
+ * what they claim of limits of the mesh.
+ */
+export type Board = 'roster' | 'pages' | 'rates';
 
 /** A replica's account of itself, for the others' answers. Replaced whole, expires after `ttlMs`. */
 export interface ReplicaSummary {
+  /** Or what else it is known by on its board. */
   readonly replica: string;
   readonly body: string;
 }
@@ -209,9 +213,10 @@ export interface Store {
   /** Adds names to a service's interests (at most 1,000 are kept). */
   learn(service: string, callees: readonly string[]): Promise<void>;
 
-  publishSummary(summary: ReplicaSummary, ttlMs: number, board?: Board): Promise<void>;
   /** Without a board: the roster's. */
-  summaries(board?: Board): Promise<readonly ReplicaSummary[]>;
+  publishSummaries(summaries: readonly ReplicaSummary[], ttlMs: number, board?: Board): Promise<void>;
+  /** Those that hold; `only`: of these replicas, of none if empty. */
+  summaries(board?: Board, only?: readonly string[]): Promise<readonly ReplicaSummary[]>;
 
   /**
    * Writes a replica's accounts and answers all that has not run out, of every replica, with the records of all circuits. An

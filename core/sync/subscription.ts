@@ -99,6 +99,16 @@ export class Subscription {
     if (this.#inFlight) this.#inFlight = { ...this.#inFlight, revision: 0 };
   }
 
+  /** Whether there is more to push than was pushed, or is in flight: at once or later. `position` as for `next`. */
+  lacks(position: number): boolean {
+    return this.#position === undefined || this.#position < position;
+  }
+
+  /** Since when the push in flight has been waiting; undefined without one. */
+  get unackedSinceMs(): number | undefined {
+    return this.#inFlight?.sinceMs;
+  }
+
   /** How long the push in flight has been waiting for its acknowledgement; 0 without one. */
   unackedMs(now: number): number {
     return this.#inFlight ? now - this.#inFlight.sinceMs : 0;

@@ -175,9 +175,9 @@ eachStore('interests', ({ store }) => {
 eachStore('summaries', ({ store, place, backend }) => {
   it('are replaced whole, seen by all and run out', async () => {
     const second = backend.shared ? await place().open() : store();
-    await store().publishSummary({ replica: 'a', body: 'old' }, 60_000);
-    await store().publishSummary({ replica: 'a', body: '{"new":"ü"}' }, 60_000);
-    await second.publishSummary({ replica: 'b', body: 'short' }, 20);
+    await store().publishSummaries([{ replica: 'a', body: 'old' }], 60_000);
+    await store().publishSummaries([{ replica: 'a', body: '{"new":"ü"}' }], 60_000);
+    await second.publishSummaries([{ replica: 'b', body: 'short' }], 20);
     await until(
       async () => {
         place().tick();
@@ -189,9 +189,9 @@ eachStore('summaries', ({ store, place, backend }) => {
   });
 
   it('of one board are not seen on the other', async () => {
-    await store().publishSummary({ replica: 'a', body: 'who' }, 60_000);
-    await store().publishSummary({ replica: 'a', body: 'claims' }, 60_000, 'rates');
-    await store().publishSummary({ replica: 'b', body: 'more claims' }, 60_000, 'rates');
+    await store().publishSummaries([{ replica: 'a', body: 'who' }], 60_000);
+    await store().publishSummaries([{ replica: 'a', body: 'claims' }], 60_000, 'rates');
+    await store().publishSummaries([{ replica: 'b', body: 'more claims' }], 60_000, 'rates');
     expect(await store().summaries()).to.deep.equal([{ replica: 'a', body: 'who' }]);
     expect(await store().summaries('roster')).to.have.length(1);
     expect((await store().summaries('rates')).map(({ body }) => body).sort()).to.deep.equal([

@@ -138,7 +138,7 @@ describe('Redis in other shapes', function () {
     await write(store, put('a', 1), put('b', 1));
     await store.lease([instance('shop/1')], 60_000);
     await store.learn('shop', ['mail']);
-    await store.publishSummary({ replica: 'r', body: 'x' }, 60_000);
+    await store.publishSummaries([{ replica: 'r', body: 'x' }], 60_000);
     await until(() => seen.entries.length === 2 && seen.events.length === 2, { what: 'the events' });
     expect((await store.load()).documents).to.have.length(2);
     expect(await store.history('a', { limit: 9 })).to.have.length(1);

@@ -66,18 +66,19 @@ export class Board {
   }
 
   /** As one replica sees it. `delayMs`: of each way; undefined: nothing arrives; infinite: it does, and no answer comes. */
-  face(delayMs: () => number | undefined): Pick<Store, 'publishSummary' | 'summaries'> {
+  face(delayMs: () => number | undefined): Pick<Store, 'publishSummaries' | 'summaries'> {
     const after = async (ms: number) => {
       if (ms > 0) await new Promise<void>((resolve) => void this.#clock.after(ms, resolve));
     };
     const away = () => new MeshError('store_unavailable', 'the store is away');
     return {
-      publishSummary: async ({ replica, body }, ttlMs) => {
+      publishSummaries: async (summaries, ttlMs) => {
         this.asked++;
         const there = delayMs();
         if (there === undefined) throw away();
         if (Number.isFinite(there)) await after(there);
-        this.#bodies.set(replica, { body, untilMs: this.#clock.now() + ttlMs });
+        for (const { replica, body } of summaries)
+          this.#bodies.set(replica, { body, untilMs: this.#clock.now() + ttlMs });
         const back = delayMs();
         if (back === undefined || !Number.isFinite(there + back)) throw away();
         await after(back);

@@ -1,6 +1,6 @@
--- Replaces a replica's summary and drops those that ran out.
+-- Replaces summaries and drops those that ran out.
 -- KEYS: 1 summaries, 2 freshness
--- ARGV: 1 replica, 2 body, 3 ttl in ms
+-- ARGV: 1 ttl in ms, then replica, body, replica, body...
 -- Output: nothing; CORRUPT
 local summaries, freshness = unpack(KEYS)
 local fault = wrong_type(KEYS, { 'hash', 'zset' })
@@ -10,5 +10,8 @@ for _, replica in ipairs(redis.call('ZRANGEBYSCORE', freshness, '-inf', whole(no
   redis.call('ZREM', freshness, replica)
   redis.call('HDEL', summaries, replica)
 end
-redis.call('HSET', summaries, ARGV[1], ARGV[2])
-redis.call('ZADD', freshness, whole(now + tonumber(ARGV[3])), ARGV[1])
+local deadline = whole(now + tonumber(ARGV[1]))
+for at = 2, #ARGV, 2 do
+  redis.call('HSET', summaries, ARGV[at], ARGV[at + 1])
+  redis.call('ZADD', freshness, deadline, ARGV[at])
+end

@@ -30,7 +30,7 @@ function altered(store: Store, changes: Partial<Store>): Store {
     release: (id, boot) => store.release(id, boot),
     expire: () => store.expire(),
     learn: (service, callees) => store.learn(service, callees),
-    publishSummary: (summary, ttlMs) => store.publishSummary(summary, ttlMs),
+    publishSummaries: (summaries, ttlMs) => store.publishSummaries(summaries, ttlMs),
     summaries: () => store.summaries(),
     exchangeHealth: (exchange) => store.exchangeHealth(exchange),
     putRecord: (write, ttlMs) => store.putRecord(write, ttlMs),
