@@ -188,6 +188,8 @@ export interface Roster {
   concerned(match: { to: string; from?: string }): Promise<readonly string[]>;
   /** Circuits that any agent reports in a state other than closed, and the closed ones of agents of this replica. */
   circuits(): Promise<readonly CircuitRow[]>;
+  /** Of those, how many there are in each state. */
+  circuitStates(): ReadonlyMap<string, number>;
   health(service: string): ServiceHealth;
   /** Of those calls, how long they took; nothing is known of a service that no brownout rule asks for. */
   latency(service: string): LatencyHistogram;

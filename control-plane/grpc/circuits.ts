@@ -59,6 +59,12 @@ export class ReportedCircuits {
     return [...this.#entries.values()].map((entry) => this.#row(entry, now));
   }
 
+  /** Adds them up by state. */
+  count(byState: Map<string, number>): void {
+    for (const { said } of this.#entries.values())
+      byState.set(said.state, (byState.get(said.state) ?? 0) + 1);
+  }
+
   /** Those that are not closed. */
   notable(now: number): readonly CircuitRow[] {
     if (this.#allClosed) return none;

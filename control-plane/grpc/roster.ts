@@ -57,6 +57,14 @@ export function createRoster({ streams, others, health, latencies, events, clock
         .flatMap(({ summary, ageMs }) => summary.circuits.map((row) => aged(row, ageMs)));
       return latest([...here, ...there]);
     },
+    circuitStates() {
+      const byState = new Map<string, number>();
+      for (const { reports } of streams.agents()) reports.circuits.count(byState);
+      for (const { summary } of others.views())
+        for (const { agent, state } of summary.circuits)
+          if (!streams.has(agent)) byState.set(state, (byState.get(state) ?? 0) + 1);
+      return byState;
+    },
     health(service) {
       const sum = { ...health.of(service, clock.now()) };
       for (const { summary } of others.views()) add(sum, summary.health.get(service));

@@ -55,6 +55,10 @@ export class Streams implements Door {
     return this.#streams.size;
   }
 
+  has(agent: string): boolean {
+    return this.#agents.has(agent);
+  }
+
   agents(): Iterable<ConnectedAgent> {
     return this.#agents.values();
   }

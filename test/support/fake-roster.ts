@@ -60,6 +60,12 @@ export class FakeRoster implements Roster {
       .map(({ agent }) => agent);
   }
 
+  circuitStates(): ReadonlyMap<string, number> {
+    const byState = new Map<string, number>();
+    for (const { state } of this.circuitRows) byState.set(state, (byState.get(state) ?? 0) + 1);
+    return byState;
+  }
+
   async circuits(): Promise<readonly CircuitRow[]> {
     return this.circuitRows;
   }
