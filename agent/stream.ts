@@ -43,7 +43,7 @@ export interface StreamOptions {
   readonly listener: StreamListener;
 }
 
-const CONNECT_TIMEOUT_MS = 5_000;
+const CONNECT_TIMEOUT_MS = 10_000;
 const HEARTBEAT_MS = { default: 15_000, min: 1_000, max: 60_000 };
 const QUIET_BEATS_MAX = 3;
 const UNREAD_MESSAGES_MAX = 1_000;

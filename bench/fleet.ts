@@ -14,7 +14,11 @@ import { startRedis } from './redis.js';
 
 const { values: flags } = parseArgs({
   strict: false,
-  options: { agents: { type: 'string', default: '10000' }, rounds: { type: 'string', default: '5' } },
+  options: {
+    agents: { type: 'string', default: '10000' },
+    rounds: { type: 'string', default: '5' },
+    only: { type: 'string' },
+  },
 });
 const GENERATORS = 2;
 /** Half of them report, and each generator has an equal part of both. */
@@ -30,6 +34,11 @@ function whole(flag: 'agents' | 'rounds', of: number): number {
     `--${flag}=${String(flags[flag])}: write a whole number, a multiple of ${of}, for example --${flag}=${of * 5}`,
   );
   return process.exit(2);
+}
+
+/** `--only=storms` looks at one part, and writes nothing. */
+function wanted(part: string): boolean {
+  return flags.only === undefined || flags.only === part;
 }
 
 interface BareServer extends Server {
@@ -222,9 +231,13 @@ async function main(): Promise<void> {
     const first = await measures.storm(generators, server, AGENTS);
     bare = await startBares(first.first);
     const fleet = { generators, plane, server, bare };
-    await storms(fleet, first, table);
-    await fans(fleet, table);
-    await steady(fleet, table);
+    const parts = {
+      storms: () => storms(fleet, first, table),
+      fans: () => fans(fleet, table),
+      steady: () => steady(fleet, table),
+    };
+    for (const [name, part] of Object.entries(parts)) if (wanted(name)) await part();
+    if (flags.only !== undefined) return;
     conclude({
       title: 'A fleet on one replica',
       command: 'npm run bench:fleet',

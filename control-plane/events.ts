@@ -86,7 +86,7 @@ export function createEventHub(deps: {
 
   const emit = (type: EventType, data: object) => {
     const id = `${source}-${++last}`;
-    const event = encode(id, type, new Date(wallNow()).toISOString(), data);
+    const event = encode(id, type, wallNow(), data);
     ring[last % EVENTS_MAX] = event;
     for (const reader of readers) {
       try {
@@ -111,7 +111,7 @@ export function createEventHub(deps: {
       return missed;
     },
     gap: (lastId) =>
-      encode(`${source}-${last}`, 'gap', new Date(wallNow()).toISOString(), {
+      encode(`${source}-${last}`, 'gap', wallNow(), {
         after: lastId.slice(0, 100),
         reason: 'these events are not known here any more; read the present state anew',
       }).frame,
@@ -129,15 +129,30 @@ export function createEventHub(deps: {
   };
 }
 
-function encode(id: string, type: EventType, at: string, data: object): MeshEvent {
-  let frame: string | undefined;
-  return {
-    ...{ id, type, at, data },
-    get frame() {
-      frame ??= `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify({ at, ...data })}\n\n`;
-      return frame;
-    },
-  };
+/** `wallMs`: when it happened. */
+function encode(id: string, type: EventType, wallMs: number, data: object): MeshEvent {
+  return new Encoded(id, type, wallMs, data);
+}
+
+/** Thousands may happen while nobody listens: what is for readers is made for the first of them. */
+class Encoded implements MeshEvent {
+  #frame: string | undefined;
+
+  constructor(
+    readonly id: string,
+    readonly type: EventType,
+    private readonly wallMs: number,
+    readonly data: object,
+  ) {}
+
+  get at(): string {
+    return new Date(this.wallMs).toISOString();
+  }
+
+  get frame(): string {
+    this.#frame ??= `id: ${this.id}\nevent: ${this.type}\ndata: ${JSON.stringify({ at: this.at, ...this.data })}\n\n`;
+    return this.#frame;
+  }
 }
 
 /** Ties the hub to its sources; answers how to untie it. */

@@ -27,7 +27,8 @@ const PREFIX = 5;
 
 const tell = (message: FromBare) => process.send?.(message);
 const instant = () => performance.timeOrigin + performance.now();
-const lag = monitorEventLoopDelay({ resolution: 5 });
+/** As prom-client measures the control plane's. */
+const lag = monitorEventLoopDelay({ resolution: 10 });
 lag.enable();
 
 interface Stream {

@@ -11,6 +11,7 @@ export const CALLEES = ['inventory', 'payment', 'search', 'stock'];
 const HEARTBEAT_MS = 15_000;
 const SETTLE_MS = 3_000;
 const POLL_MS = 5;
+const VISIT_MS = 25;
 const ACKED_WITHIN_MS = 120_000;
 
 export interface Server {
@@ -72,7 +73,7 @@ function visitor(rest: string | undefined): { end(): Promise<{ longestMs: number
       );
       if (!ok) failed++;
       longestMs = Math.max(longestMs, instant() - start);
-      await pause(POLL_MS);
+      await pause(VISIT_MS);
     }
   };
   const visits = visit();

@@ -9,6 +9,8 @@ import type { GovernedCircuits } from './governed.js';
 import { Plausible } from './plausible.js';
 
 const ENDPOINT_LENGTH_MAX = 256;
+/** Cells of a report. */
+const FEW = 16;
 
 export interface IntakeParts {
   readonly governed: GovernedCircuits;
@@ -48,17 +50,21 @@ export class Intake {
     if (!governed.any) return;
     const { agent, zone } = this.#hello;
     let bad = false;
-    for (const { circuit, ...counts } of this.#sums(cells))
-      bad = coordinator.heard(circuit, { agent, zone, ...counts }, now) || bad;
+    for (const { circuit, endpoint, calls, failed, slow, blocked } of this.#sums(cells)) {
+      const heard = { agent, zone, endpoint, calls, failed, slow, blocked };
+      bad = coordinator.heard(circuit, heard, now) || bad;
+    }
     for (const { circuit, permit, ok } of probes) coordinator.probed(circuit, agent, permit, ok, now);
     if (bad || probes.length > 0) urgent();
   }
 
-  #sums(cells: Report['cells']): Iterable<Sum> {
+  /** Cells that differ in their method alone are one word about a circuit. */
+  #sums(cells: Report['cells']): readonly Sum[] {
     const { governed, discarded } = this.#parts;
     const { service, instance } = this.#hello;
-    const sums = new Map<string, Sum>();
-    for (const { callee, method, ok, failed, slow, blocked, ...cell } of cells) {
+    const sums = cells.length > FEW ? new ManySums() : new FewSums();
+    for (const cell of cells) {
+      const { callee, method, ok, failed, slow, blocked } = cell;
       const calls = ok + failed;
       if (slow > calls || !this.#plausible.spend(calls)) {
         discarded();
@@ -66,15 +72,41 @@ export class Intake {
       }
       const endpoint = cell.endpoint.length > ENDPOINT_LENGTH_MAX ? '' : cell.endpoint;
       for (const circuit of governed.circuitsOf(service, instance, callee, method)) {
-        const key = `${circuit} ${endpoint}`;
-        const sum = sums.get(key) ?? { circuit, endpoint, calls: 0, failed: 0, slow: 0, blocked: 0 };
+        const sum = sums.of(circuit, endpoint);
         sum.calls += calls;
         sum.failed += failed;
         sum.slow += slow;
         sum.blocked += blocked;
-        sums.set(key, sum);
       }
     }
-    return sums.values();
+    return sums.all;
   }
+}
+
+/** Most reports have a handful of cells, and looking through the sums costs less than a key. */
+class FewSums {
+  readonly all: Sum[] = [];
+
+  of(circuit: string, endpoint: string): Sum {
+    for (const sum of this.all) if (sum.circuit === circuit && sum.endpoint === endpoint) return sum;
+    return added(this.all, circuit, endpoint);
+  }
+}
+
+class ManySums {
+  readonly all: Sum[] = [];
+  readonly #byKey = new Map<string, Sum>();
+
+  of(circuit: string, endpoint: string): Sum {
+    const key = `${circuit} ${endpoint}`;
+    const sum = this.#byKey.get(key) ?? added(this.all, circuit, endpoint);
+    this.#byKey.set(key, sum);
+    return sum;
+  }
+}
+
+function added(all: Sum[], circuit: string, endpoint: string): Sum {
+  const sum = { circuit, endpoint, calls: 0, failed: 0, slow: 0, blocked: 0 };
+  all.push(sum);
+  return sum;
 }

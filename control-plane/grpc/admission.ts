@@ -12,7 +12,7 @@ export interface AdmissionOptions {
   readonly perSecond: number;
 }
 
-export const defaultAdmission: AdmissionOptions = { burst: 2000, perSecond: 500 };
+export const defaultAdmission: AdmissionOptions = { burst: 10_000, perSecond: 2_000 };
 
 /** Nobody is told to wait longer. */
 const LINE_MS = 30_000;

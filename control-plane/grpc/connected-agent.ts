@@ -16,13 +16,15 @@ import { BrownoutFeed } from './brownout-feed.js';
 import { DirectiveLane } from './directive-lane.js';
 import { EndpointFeed } from './endpoint-feed.js';
 import type { Group, Member } from './group.js';
+import type { Introduction } from './hello.js';
+import { heartbeatMs, silentAfterMs, slowAfterMs } from './intervals.js';
 import type { EndReason } from './metrics.js';
 import type { Outlet } from './outlet.js';
 import { type Entry, pageOf } from './pages.js';
 import { RateLane } from './rate-lane.js';
 import { RateSharesFeed } from './rate-shares.js';
 import { Reports } from './reports.js';
-import { heartbeatMs, type Room, silentAfterMs, slowAfterMs } from './room.js';
+import type { Room } from './room.js';
 
 /** An agent that is ahead of this replica is looked after this often. */
 const AHEAD_MS = 100;
@@ -37,7 +39,7 @@ export interface Line {
 }
 
 export class ConnectedAgent implements Member {
-  readonly hello: Omit<Hello, 'hashes'>;
+  readonly hello: Introduction;
   readonly reports: Reports;
   /** For a person to see beside this agent. */
   notice: string | undefined;
@@ -63,8 +65,9 @@ export class ConnectedAgent implements Member {
   #left = false;
 
   constructor(hello: Hello, line: Line, room: Room, before: ConnectedAgent | undefined) {
-    const { hashes, ...said } = hello;
-    this.hello = { ...said, capabilities: room.lists.shared(said.capabilities) };
+    const { agent, service, instance, boot, zone, version, protocol, concurrency, hashes } = hello;
+    const capabilities = room.lists.shared(hello.capabilities);
+    this.hello = { agent, service, instance, boot, zone, version, protocol, capabilities, concurrency };
     this.page = pageOf(hello.agent);
     this.#holdings = { dataset: hello.dataset, revision: hello.revision, hashes };
     this.#line = line;
@@ -161,12 +164,11 @@ export class ConnectedAgent implements Member {
   }
 
   row(now: number): AgentRow {
-    return {
-      ...this.#lasting(),
+    return Object.assign(this.#lasting(), {
       replica: this.#room.replica,
       staleMs: Math.round(this.#subscription.unackedMs(now)),
       connectedMs: Math.round(now - this.#connectedAtMs),
-    };
+    });
   }
 
   /** For a page. */
@@ -183,7 +185,7 @@ export class ConnectedAgent implements Member {
   #lasting(): Entry['row'] {
     const { agent, service, instance, zone, version, protocol, capabilities } = this.hello;
     const { sent, acked, applied, refused } = this.#subscription;
-    return {
+    const row: Entry['row'] = {
       agent,
       service,
       instance,
@@ -196,13 +198,12 @@ export class ConnectedAgent implements Member {
       sent,
       acked,
       applied,
-      refused: [...refused.values()].map(({ name, revision, reason }) => ({
-        policy: name,
-        revision,
-        reason,
-      })),
-      ...(this.notice === undefined ? {} : { notice: this.notice }),
+      refused:
+        refused.size === 0
+          ? nothingRefused
+          : [...refused.values()].map(({ name, revision, reason }) => ({ policy: name, revision, reason })),
     };
+    return this.notice === undefined ? row : { ...row, notice: this.notice };
   }
 
   /** Ends the stream if nobody is at its other end. */
@@ -328,6 +329,8 @@ export class ConnectedAgent implements Member {
     }
   }
 }
+
+const nothingRefused: AgentRow['refused'] = [];
 
 function unavailable(text: string): MeshError {
   return new MeshError('unavailable', `${text}; connect again`);

@@ -4,8 +4,8 @@
  */
 import type { EndpointBodies } from './bodies.js';
 import type { Group } from './group.js';
+import { endpointsIntervalMs } from './intervals.js';
 import type { Outlet } from './outlet.js';
-import { endpointsIntervalMs } from './room.js';
 
 /** Lists written at one turn of the pump. */
 const AT_ONCE = 16;

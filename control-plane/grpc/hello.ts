@@ -8,6 +8,9 @@ import { type Hello, protocolVersion } from '../../proto/messages.js';
 /** One running process's mesh; it ends up in ids, so no `/`, no `|`, no blanks. */
 const instancePattern = /^[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}$/;
 
+/** Of a Hello, what says who it is. */
+export type Introduction = Omit<Hello, 'hashes' | 'callees' | 'dataset' | 'revision'>;
+
 /** Throws `invalid_request` naming the field, or `invalid_configuration` for another protocol. */
 export function checkHello({ agent, service, instance, protocol }: Hello): void {
   if (!serviceNamePattern.test(service))

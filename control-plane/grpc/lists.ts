@@ -8,9 +8,9 @@ const LISTS_MAX = 256;
 export class Lists {
   readonly #known = new Map<string, readonly string[]>();
 
-  /** The same names in the same order are the same list. */
+  /** The same names in the same order are the same list; names have no line breaks, or share a list with those that do. */
   shared(items: readonly string[]): readonly string[] {
-    const key = JSON.stringify(items);
+    const key = items.join('\n');
     const known = this.#known.get(key);
     if (known) return known;
     if (this.#known.size >= LISTS_MAX) this.#known.clear();

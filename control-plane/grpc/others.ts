@@ -124,8 +124,11 @@ export class Others {
   }
 
   async #run(): Promise<void> {
-    await this.#writePages();
-    await this.#writeSummary();
+    const { takeChanged, takeTouched } = this.#options;
+    // At one moment: what comes while pages are being written is for the next round, with the summary that says so.
+    const changed = takeChanged();
+    await this.#writePages(takeTouched());
+    await this.#writeSummary(changed);
     const summaries = await this.#options.store.summaries();
     if (this.#closed) return;
     this.#take(summaries);
@@ -134,9 +137,9 @@ export class Others {
   }
 
   /** All pages that are out of date, and one that isn't. */
-  async #writePages(): Promise<void> {
-    const { store, replica, life, entries, takeTouched } = this.#options;
-    for (const page of takeTouched()) {
+  async #writePages(touched: ReadonlySet<number>): Promise<void> {
+    const { store, replica, life, entries } = this.#options;
+    for (const page of touched) {
       this.#unwritten.add(page);
       this.#versions[page] = (this.#versions[page] ?? 0) + 1;
     }
@@ -152,10 +155,10 @@ export class Others {
     }
   }
 
-  async #writeSummary(): Promise<void> {
-    const { store, clock, replica, life, summary, takeChanged } = this.#options;
+  async #writeSummary(changed: boolean): Promise<void> {
+    const { store, clock, replica, life, summary } = this.#options;
     const now = clock.now();
-    if (!takeChanged() && now - this.#publishedAtMs < REPEAT_MS) return;
+    if (!changed && now - this.#publishedAtMs < REPEAT_MS) return;
     this.#publishedAtMs = now;
     const body = encodeSummary({ replica, life, nowMs: now, pages: this.#versions, ...summary() });
     await store.publishSummaries([{ replica, body }], TTL_MS);

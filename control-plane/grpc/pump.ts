@@ -34,6 +34,17 @@ export class Pump {
     this.#schedule();
   }
 
+  /** Gives it a turn at once: for work that is small, and was asked for by what is paced already. */
+  now(worker: Worker): void {
+    if (this.#closed) return;
+    this.forget(worker);
+    const now = this.#clock.now();
+    const untilMs = worker.work(now);
+    if (untilMs === undefined || this.#closed) return;
+    if (untilMs <= now) this.wake(worker);
+    else this.#wait(worker, untilMs);
+  }
+
   forget(worker: Worker): void {
     this.#ready.delete(worker);
     this.#waiting.delete(worker);

@@ -3,9 +3,10 @@
  * goes out behind policies and instances. It holds one message, the latest; a stream that takes nothing is told what holds then.
  * An agent of protocol 1.0 has no word for grants and would end its stream over one, so it is not listened to either.
  */
-import type { Hello, RateDemand } from '../../proto/messages.js';
+import type { RateDemand } from '../../proto/messages.js';
 import type { Asker, Offer } from '../rates/book.js';
 import type { Member } from './group.js';
+import type { Introduction } from './hello.js';
 import type { Outlet } from './outlet.js';
 import type { Room } from './room.js';
 
@@ -13,7 +14,7 @@ import type { Room } from './room.js';
 const MINOR = 1;
 
 export interface LaneOwner extends Member {
-  readonly hello: Omit<Hello, 'hashes'>;
+  readonly hello: Introduction;
   readonly callees: ReadonlySet<string>;
 }
 

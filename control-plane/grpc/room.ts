@@ -18,6 +18,7 @@ import type { GrpcMetrics } from './metrics.js';
 import type { Pump } from './pump.js';
 import type { RateShares } from './rate-shares.js';
 import type { RosterEvents } from './roster-events.js';
+import type { Welcomes } from './welcomes.js';
 
 export interface Room {
   readonly mesh: string;
@@ -41,18 +42,7 @@ export interface Room {
   /** Undefined: agents are told of none. */
   readonly directives: DirectiveBodies | undefined;
   readonly rateShares: RateShares;
+  readonly welcomes: Welcomes;
   /** Undefined: agents are told of none. */
   readonly brownout: BrownoutBodies | undefined;
 }
-
-/** Both ends say something at least this often. */
-export const heartbeatMs = 15_000;
-/** Nothing heard for so many heartbeats: nobody is there. */
-export const silentAfterMs = 3 * heartbeatMs;
-/** A Hello that hasn't come by then won't. */
-export const helloWithinMs = 10_000;
-/** Instances of callees: the first change at once, what follows so long after. */
-export const endpointsIntervalMs = 100;
-/** A reader that has taken nothing for so long won't. */
-export const slowAfterMs = 30_000;
-export const intervals = { heartbeatMs, reportMs: 1000, urgentReportMs: 100 };

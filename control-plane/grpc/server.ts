@@ -35,6 +35,7 @@ import type { Room } from './room.js';
 import { createRoster } from './roster.js';
 import { RosterEvents } from './roster-events.js';
 import { Streams } from './streams.js';
+import { Welcomes } from './welcomes.js';
 
 export interface GrpcOptions {
   /** `host:port`; port 0: any free one. */
@@ -136,8 +137,9 @@ export async function startGrpc(options: GrpcOptions): Promise<GrpcFace> {
 const serverOptions = {
   'grpc.max_receive_message_length': toControlBytesMax,
   'grpc.max_concurrent_streams': 100,
-  // A peer that vanished without a word is noticed within half a minute, also one that never opened a stream.
-  'grpc.keepalive_time_ms': 20_000,
+  // A peer that vanished without a word: one with a stream is missed by its heartbeats, this is for one that never opened any. A ping
+  // costs as much as a heartbeat, so it comes rarely.
+  'grpc.keepalive_time_ms': 120_000,
   'grpc.keepalive_timeout_ms': 10_000,
   'grpc.max_connection_idle_ms': 300_000,
   // Its books of channels and calls cost memory and time on every message.
@@ -177,6 +179,7 @@ function createRoom(options: GrpcOptions, wire: Wire): Room {
     latencies: new LatencyWindow(mirror),
     events: new RosterEvents(logger),
     lists: new Lists(),
+    welcomes: new Welcomes(options, wire.encode),
     rates: new Rates({ mirror, store, clock, logger, account, metrics, sharers }),
     rateShares,
     circuits,

@@ -5,12 +5,13 @@
  */
 import { MeshError, messageOf } from '../../core/errors.js';
 import type { Malformed } from '../../proto/codec.js';
-import { type AgentMessage, type Hello, protocolVersion } from '../../proto/messages.js';
+import type { AgentMessage, Hello } from '../../proto/messages.js';
 import type { ConnectedAgent, Line } from './connected-agent.js';
 import { checkHello } from './hello.js';
+import { helloWithinMs } from './intervals.js';
 import type { EndReason } from './metrics.js';
 import { Outlet, type SessionCall } from './outlet.js';
-import { helloWithinMs, intervals, type Room } from './room.js';
+import type { Room } from './room.js';
 
 /** Who decides whether an agent may be here; `streams.ts`. */
 export interface Door {
@@ -113,7 +114,8 @@ export class Stream implements Line {
       const agent = this.#door.enter(message.hello, this);
       this.#state = { kind: 'open', agent };
       this.#welcome(agent);
-      this.#room.pump.wake(agent);
+      // All that it lacks goes out with the welcome, in one piece.
+      this.#room.pump.now(agent);
     } catch (error) {
       if (error instanceof Refused) this.end(error.reason, error.error);
       else if (error instanceof MeshError) this.end('protocol', error);
@@ -131,18 +133,7 @@ export class Stream implements Line {
   }
 
   #welcome(agent: ConnectedAgent): void {
-    const { mesh, replica, mirror } = this.#room;
-    this.outlet.write({
-      message: 'welcome',
-      welcome: {
-        mesh,
-        dataset: mirror.dataset,
-        protocol: protocolVersion,
-        replica,
-        intervals,
-        error: agent.notice ?? '',
-      },
-    });
+    this.outlet.write(this.#room.welcomes.of(agent.notice ?? ''));
   }
 
   #malformed({ fault: { path, message } }: Malformed): void {

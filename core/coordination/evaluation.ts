@@ -43,8 +43,7 @@ export function partsOf(id: string): { readonly circuit: string; readonly zone: 
 function asked(circuit: WatchedCircuit, look: Look): Verdict {
   const whole = circuit.recordOf(ALL);
   if ((whole && whole.state !== 'closed') || look.override(circuit.id)) return fine;
-  const situation = situationOf(circuit, ALL, look);
-  return isSpotless(situation.view) ? fine : verdict(situation);
+  return circuit.isSpotless(look.governed.spec, look.now) ? fine : verdict(situationOf(circuit, ALL, look));
 }
 
 /** For some of its agents or all. */
@@ -55,6 +54,8 @@ export function wouldOpen(circuit: WatchedCircuit, look: Look): boolean {
 /** The writes that are due. */
 export function evaluated(circuit: WatchedCircuit, look: Look): readonly Wanted[] {
   const asks = asked(circuit, look);
+  // Nothing is known of it and nobody asks for anything.
+  if (asks === fine && circuit.records.size === 0 && !look.override(circuit.id)) return [];
   const wanted: Wanted[] = [];
   const whole = circuit.recordOf(ALL);
   const held = look.override(circuit.id) !== undefined;
@@ -143,7 +144,3 @@ export function isCalm(spec: CircuitSpec, pooled: View, own: View): boolean {
 }
 
 /** No failure and nothing slow: whatever the policy, there is nothing to decide. */
-function isSpotless({ spans }: View): boolean {
-  const whole = spans.at(-1);
-  return whole === undefined || (whole.failed === 0 && whole.slow === 0);
-}

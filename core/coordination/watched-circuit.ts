@@ -231,6 +231,17 @@ export class WatchedCircuit {
     for (const [zone, quietMs] of account.quietZonesMs) this.#hearZone(zone, now - quietMs);
   }
 
+  /** No call of any replica's agents failed or was slow within the window. */
+  isSpotless(spec: CircuitSpec, now: number): boolean {
+    if (!this.#windowFor(spec).isSpotless(now)) return false;
+    for (const { account, at } of this.#accounts.values()) {
+      if (now - at > ACCOUNT_MS || account.epoch < this.#windowEpoch) continue;
+      const whole = account.view.spans.at(-1);
+      if (whole && (whole.failed > 0 || whole.slow > 0)) return false;
+    }
+    return true;
+  }
+
   /** What all replicas' agents say. */
   view(spec: CircuitSpec, now: number): View {
     if (this.#pooled?.at === now) return this.#pooled.view;

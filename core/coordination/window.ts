@@ -72,6 +72,10 @@ export class CircuitWindow {
   /** Of the latest report that said anything. */
   #heardSlice = Number.NEGATIVE_INFINITY;
   #sweptSlice = -1;
+  /** The newest slice in which a call failed or was slow. */
+  #badSlice = Number.NEGATIVE_INFINITY;
+  /** Of one agent while a view is made: calls, failed, slow, blocked of each span. */
+  readonly #sums = new Float64Array(lengths.length * FIELDS);
 
   constructor(readonly windowMs: number) {
     this.#sliceMs = windowMs / SLICES;
@@ -89,10 +93,19 @@ export class CircuitWindow {
     this.#heardSlice = this.#slice;
     expire(cell, this.#slice);
     const at = (this.#slice % SLICES) * FIELDS;
+    const failed = Math.min(count(heard.failed), calls);
+    const slow = Math.min(count(heard.slow), calls);
+    if (failed > 0 || slow > 0) this.#badSlice = this.#slice;
     add(cell.counts, at, calls);
-    add(cell.counts, at + 1, Math.min(count(heard.failed), calls));
-    add(cell.counts, at + 2, Math.min(count(heard.slow), calls));
+    add(cell.counts, at + 1, failed);
+    add(cell.counts, at + 2, slow);
     add(cell.counts, at + 3, blocked);
+  }
+
+  /** No call failed or was slow within the window: all there is to know of most circuits at most times. */
+  isSpotless(now: number): boolean {
+    this.#advance(now);
+    return this.#slice - this.#badSlice >= SLICES;
   }
 
   /**
@@ -107,26 +120,33 @@ export class CircuitWindow {
     const endpoints = new Map<string, Tally[]>();
     const demand: Demand[] = [];
     const over: [Agent, Heavy][] = [];
+    const sums = this.#sums;
+    const counts = { calls: 0, failed: 0, slow: 0 };
     let blocked = 0;
     for (const agent of this.#agents.values()) {
-      const sums = this.#sums(agent, spec, endpoints);
-      if (!sums) continue;
-      const turnedAway = sums[WHOLE]?.[3] ?? 0;
+      if (!this.#add(agent, spec, endpoints)) continue;
+      const turnedAway = sums[WHOLE * FIELDS + 3] as number;
       blocked += turnedAway;
       const { name, zone } = agent;
       if (turnedAway > 0) insert(demand, { agent: name, zone, blocked: turnedAway }, byBlocked, DEMAND_MAX);
       const groups = zone === '' ? undefined : groupsOf(zones, zone);
       let isOver = false;
-      sums.forEach(([calls, failed, slow], i) => {
-        if (calls === 0) return;
-        const own = { agent: name, zone, calls, failed, slow };
-        isOver = faultOf(spec, own) !== undefined;
-        tallied(totals[i], own, isOver);
-        tallied(groups?.[i], own, isOver);
-        insert(heavy[i] as Heavy[], own, byWeight, HEAVY_MAX);
-        if (i === WHOLE && isOver) over.push([agent, own]);
-      });
-      if (!isOver) agent.suspectSince = undefined;
+      for (let i = 0; i < lengths.length; i++) {
+        const at = i * FIELDS;
+        counts.calls = sums[at] as number;
+        if (counts.calls === 0) continue;
+        counts.failed = sums[at + 1] as number;
+        counts.slow = sums[at + 2] as number;
+        isOver = faultOf(spec, counts) !== undefined;
+        tallied(totals[i], counts, isOver);
+        tallied(groups?.[i], counts, isOver);
+        const list = heavy[i] as Heavy[];
+        // Of thousands only a few are among the heaviest.
+        if (list.length === HEAVY_MAX && counts.calls < (list[HEAVY_MAX - 1] as Heavy).calls) continue;
+        insert(list, { agent: name, zone, ...counts }, byWeight, HEAVY_MAX);
+      }
+      if (isOver) over.push([agent, { agent: name, zone, ...counts }]);
+      else agent.suspectSince = undefined;
     }
     const spans = lengths.map(
       (length, i): Span => ({
@@ -152,18 +172,15 @@ export class CircuitWindow {
     if (found) this.#drop(found);
   }
 
-  /** Sums of each span over an agent's cells, each counted to its endpoint too; undefined: nothing is left of it. */
-  #sums(
-    agent: Agent,
-    spec: CircuitSpec,
-    endpoints: Map<string, Tally[]>,
-  ): [number, number, number, number][] | undefined {
-    const all = lengths.map((): [number, number, number, number] => [0, 0, 0, 0]);
+  /** Adds up an agent's cells, each counted to its endpoint too; false: nothing is left of it. */
+  #add(agent: Agent, spec: CircuitSpec, endpoints: Map<string, Tally[]>): boolean {
+    const all = this.#sums.fill(0);
+    const sum = { calls: 0, failed: 0, slow: 0 };
     let gone = 0;
     for (const cell of agent.cells) {
       expire(cell, this.#slice);
       const { endpoint, counts } = cell;
-      const sum = { calls: 0, failed: 0, slow: 0 };
+      sum.calls = sum.failed = sum.slow = 0;
       let blocked = 0;
       let groups: Tally[] | undefined;
       let slices = 0;
@@ -175,25 +192,25 @@ export class CircuitWindow {
           sum.slow += counts[at + 2] as number;
           blocked += counts[at + 3] as number;
         }
-        const of = all[i] as [number, number, number, number];
-        of[0] += sum.calls;
-        of[1] += sum.failed;
-        of[2] += sum.slow;
-        of[3] += blocked;
+        const of = i * FIELDS;
+        all[of] = (all[of] as number) + sum.calls;
+        all[of + 1] = (all[of + 1] as number) + sum.failed;
+        all[of + 2] = (all[of + 2] as number) + sum.slow;
+        all[of + 3] = (all[of + 3] as number) + blocked;
         if (sum.calls === 0 || endpoint === '') continue;
         groups ??= groupsOf(endpoints, endpoint);
         tallied(groups[i], sum, faultOf(spec, sum) !== undefined);
       }
       if (sum.calls === 0 && blocked === 0) gone++;
     }
-    if (gone === 0) return all;
+    if (gone === 0) return true;
     if (gone === agent.cells.length) {
       this.#drop(agent);
-      return undefined;
+      return false;
     }
     agent.cells = agent.cells.filter((cell) => cell.counts.some((each) => each > 0));
     this.#cells -= gone;
-    return all;
+    return true;
   }
 
   #suspects(over: readonly [Agent, Heavy][], all: Tally, spec: CircuitSpec, now: number): string[] {

@@ -40,7 +40,7 @@ describe('telemetry', () => {
     const view = (state: string) => ({ record: { state } }) as unknown as ClusterView;
     telemetry.observe({
       mirror: { ...mirrorOfNothing, policies: () => [] } as unknown as Mirror,
-      roster: { connected: 0, circuits: async () => [] } as unknown as Roster,
+      roster: { connected: 0, circuitStates: () => new Map() } as unknown as Roster,
       brownout: { view: () => ({ level: 0 }) } as unknown as Brownout,
       eventStreams: () => 0,
       circuits: { views: () => [view('open'), view('open'), view('ramping')] },
