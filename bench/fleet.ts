@@ -115,6 +115,7 @@ async function storms({ generators, server, bare }: Fleet, first: Storm, table: 
   const others = bare.map(({ name }) => [name, all.get(name) ?? []] as const);
   const grpc = others[0]?.[1] ?? [];
   table.beside('connect storm: until the last agent knows all', ours, 'lastMs', others);
+  table.beside('connect storm: CPU for each agent', ours, 'cpuUs', others, 'cpuUs', 'µs');
   table.beside('connect storm: lag of the loop, p99', ours, 'lagMs', others);
   table.row('connect storm: agents turned away first', `${median(ours, 'refused')}`);
   table.row(

@@ -76,8 +76,10 @@ const instant = () => performance.timeOrigin + performance.now();
 
 class LightAgent {
   line: Line | undefined;
-  /** When its first complete state came; 0: not yet. */
+  /** When its first complete state had come, policies and the instances of each callee; 0: not yet. */
   knownAt = 0;
+  /** What of it hasn't come. */
+  lacks: number;
   /** When what is expected came. */
   heardAt = 0;
   stalled = false;
@@ -85,9 +87,12 @@ class LightAgent {
   constructor(
     readonly fleet: Fleet,
     readonly opening: Buffer,
-  ) {}
+  ) {
+    this.lacks = fleet.parts;
+  }
 
   connect(): void {
+    this.lacks = this.fleet.parts;
     this.line = new Line(this.fleet.port, this.opening, this);
   }
 
@@ -103,6 +108,8 @@ class LightAgent {
 class Fleet {
   readonly agents: LightAgent[] = [];
   readonly port: number;
+  /** Of a complete state: the policies, and a list for each callee. */
+  readonly parts: number;
   /** What the first agent heard until it knew all, for servers that are to say the same. */
   readonly #first: Uint8Array[] = [];
   #kind = 0;
@@ -117,6 +124,7 @@ class Fleet {
 
   constructor(private readonly options: Connect) {
     this.port = options.port;
+    this.parts = 1 + options.callees.length;
     const { from, count, callees, port } = options;
     const opened = opening(PATH, `127.0.0.1:${port}`);
     for (let i = from; i < from + count; i++) {
@@ -137,7 +145,8 @@ class Fleet {
     if (agent === this.agents[0] && agent.knownAt === 0) this.#first.push(new Uint8Array(bytes));
     if (kind === kinds.delta) agent.line?.write(messageFrame(ack(nonceOf(bytes))));
     if (agent.knownAt === 0) {
-      if (kind !== kinds.delta) return;
+      if (kind !== kinds.delta && kind !== kinds.endpoints) return;
+      if (--agent.lacks > 0) return;
       agent.knownAt = instant();
       if (--this.#waiting > 0) return;
       const at = Float64Array.from(this.agents, ({ knownAt }) => knownAt);

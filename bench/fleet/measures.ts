@@ -31,6 +31,8 @@ export interface Storm {
   /** How often one was turned away before. */
   readonly refused: number;
   readonly kbEach: number;
+  /** Of the server, for each agent. */
+  readonly cpuUs: number;
   readonly lagMs: number;
   /** Of the REST face meanwhile: the longest answer, and answers that were none. */
   readonly restMs: number;
@@ -45,16 +47,18 @@ export async function storm(generators: Generators, server: Server, agents: numb
   await pause(SETTLE_MS);
   await server.lagMs();
   const before = rssKb(pid);
+  const cpu = cpuMs(pid);
   const visits = visitor(server.rest);
   const start = instant();
   const { at, refused, first } = await generators.connect(name, port, agents, CALLEES);
   const { longestMs, failed } = await visits.end();
+  const cpuUs = ((cpuMs(pid) - cpu) * 1_000) / agents;
   const lagMs = await server.lagMs();
   quiet(generators, name);
   await pause(SETTLE_MS);
   const since = at.map((each) => each - start);
   return {
-    ...{ p50Ms: percentile(since, 0.5), lastMs: Math.max(...since), refused, first },
+    ...{ p50Ms: percentile(since, 0.5), lastMs: Math.max(...since), refused, cpuUs, first },
     ...{ kbEach: (rssKb(pid) - before) / agents, lagMs, restMs: longestMs, restFailed: failed },
   };
 }

@@ -62,7 +62,7 @@ export function report(seq: number, callees: readonly string[]): Buffer {
 }
 
 /** Fields of ControlMessage. */
-export const kinds = { welcome: 1, delta: 2, directives: 5, drain: 6, heartbeat: 7 } as const;
+export const kinds = { welcome: 1, delta: 2, endpoints: 3, directives: 5, drain: 6, heartbeat: 7 } as const;
 
 /** Which message it is: the field of the one that it holds. */
 export function kindOf(message: Buffer): number {

@@ -5,6 +5,7 @@
  */
 import { createServer, type Socket } from 'node:net';
 import { type Server, ServerCredentials } from '@grpc/grpc-js';
+import type { Clock } from '../../core/clock.js';
 import { MeshError, messageOf } from '../../core/errors.js';
 import type { TlsMaterial } from '../auth/tls.js';
 
@@ -26,15 +27,21 @@ export interface Listener {
  * Listens on `host:port` (port 0: any free one) and feeds `server`. Rejects with `address_in_use`, or with
  * `invalid_configuration` where the address can't be bound at all.
  */
-export async function listen(server: Server, where: string, tls?: TlsMaterial): Promise<Listener> {
+export async function listen(
+  server: Server,
+  where: string,
+  { tls, clock }: { tls: TlsMaterial | undefined; clock: Pick<Clock, 'now'> },
+): Promise<Listener> {
   const { host, port } = parseAddress(where);
   const injector = server.createConnectionInjector(credentials(tls));
-  const sockets = new Map<string, Socket>();
-  const hallway = new Hallway((socket) => injector.injectConnection(socket));
+  const sockets = new Set<Socket>();
+  const hallway = new Hallway((socket) => injector.injectConnection(socket), clock);
   const listening = createServer({ noDelay: true }, (socket) => {
-    const peer = `${socket.remoteAddress}:${socket.remotePort}`;
-    sockets.set(peer, socket);
-    socket.once('close', () => sockets.delete(peer));
+    sockets.add(socket);
+    socket.once('close', () => {
+      sockets.delete(socket);
+      hallway.leave(socket);
+    });
     hallway.enter(socket);
   });
   try {
@@ -51,7 +58,10 @@ export async function listen(server: Server, where: string, tls?: TlsMaterial): 
   const closed = new Promise<void>((resolve) => listening.once('close', () => resolve()));
   return {
     address: addressOf(listening.address(), where),
-    cut: (peer) => void sockets.get(peer)?.destroy(),
+    cut(peer) {
+      for (const socket of sockets)
+        if (`${socket.remoteAddress}:${socket.remotePort}` === peer) socket.destroy();
+    },
     stop: () => void listening.close(),
     async close() {
       if (listening.listening) listening.close();
@@ -59,14 +69,17 @@ export async function listen(server: Server, where: string, tls?: TlsMaterial): 
       // What was written last, the reason among it, gets some turns of the loop to leave.
       for (let turn = 0; turn < FLUSH_TURNS && sockets.size > 0; turn++)
         await new Promise((resolve) => setImmediate(resolve));
-      for (const socket of sockets.values()) socket.destroy();
+      for (const socket of sockets) socket.destroy();
       await closed;
     },
   };
 }
 
-/** Connections that HTTP/2 takes on at one turn of the loop: some two milliseconds' worth. */
-const AT_ONCE = 8;
+/** For so long HTTP/2 takes on connections at one turn of the loop, and looks at the clock after so many. */
+const SLICE_MS = 4;
+const PIECES = 4;
+
+const ignore = () => {};
 
 /**
  * Where connections wait for their turn. The kernel hands over thousands at once, and taking each on costs a quarter of a
@@ -75,25 +88,31 @@ const AT_ONCE = 8;
 class Hallway {
   readonly #waiting = new Set<Socket>();
   readonly #take: (socket: Socket) => void;
+  readonly #clock: Pick<Clock, 'now'>;
 
-  constructor(take: (socket: Socket) => void) {
+  constructor(take: (socket: Socket) => void, clock: Pick<Clock, 'now'>) {
     this.#take = take;
+    this.#clock = clock;
   }
 
   enter(socket: Socket): void {
     if (this.#waiting.size === 0) setImmediate(() => this.#turn());
     this.#waiting.add(socket);
     // Until HTTP/2 listens for itself, a peer that hangs up is nobody's error.
-    socket.on('error', () => {});
-    socket.once('close', () => this.#waiting.delete(socket));
+    socket.on('error', ignore);
+  }
+
+  leave(socket: Socket): void {
+    this.#waiting.delete(socket);
   }
 
   #turn(): void {
+    const endMs = this.#clock.now() + SLICE_MS;
     let taken = 0;
     for (const socket of this.#waiting) {
-      if (taken++ === AT_ONCE) break;
       this.#waiting.delete(socket);
       this.#take(socket);
+      if (++taken % PIECES === 0 && this.#clock.now() >= endMs) break;
     }
     if (this.#waiting.size > 0) setImmediate(() => this.#turn());
   }

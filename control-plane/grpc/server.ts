@@ -123,7 +123,7 @@ export async function startGrpc(options: GrpcOptions): Promise<GrpcFace> {
     room.learner.close();
   };
   try {
-    listener = await listen(server, options.listen, options.tls);
+    listener = await listen(server, options.listen, { tls: options.tls, clock: options.clock });
   } catch (error) {
     stop();
     await Promise.all([room.leases.close(), room.rates.close()]);
