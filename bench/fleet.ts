@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import * as measures from './fleet/measures.js';
 import { CALLEES, type Fan, type Server, type Storm } from './fleet/measures.js';
 import { type Bare, Generators, startBare } from './fleet/parts.js';
+import * as strains from './fleet/strains.js';
 import { conclude, type Figure, type Row, spread } from './harness.js';
 import { type Plane, startPlane } from './plane.js';
 import { startRedis } from './redis.js';
@@ -214,6 +215,53 @@ async function steady({ generators, server, bare }: Fleet, table: Table): Promis
   );
 }
 
+const STALLED_MS = 60_000;
+const UNHINDERED_MS = 30_000;
+
+/** A hundred edits, readers that don't read, all the reports it can take, another replica that dies. */
+async function strained({ generators, plane, server }: Fleet, store: string, table: Table): Promise<void> {
+  const parts = { generators, plane, server, agents: AGENTS };
+  const edits = await strains.edits(plane, server, AGENTS);
+  table.row('a hundred edits in a row: first put to the last agent level', `${edits.lastMs.toFixed(0)} ms`);
+  table.row('a hundred edits: messages for each agent', edits.messages.toFixed(1));
+  table.row('a hundred edits: CPU a message', `${edits.cpuUsEach.toFixed(0)} µs`);
+  table.row('a hundred edits: a put, p99', `${edits.putP99Ms.toFixed(0)} ms`);
+
+  const stalled = Math.max(1, Math.round(AGENTS / 100 / GENERATORS));
+  const free = await strains.readers(parts, { stalled: 0, forMs: UNHINDERED_MS, round: 1 });
+  const slow = await strains.readers(parts, { stalled, forMs: STALLED_MS, round: 2 });
+  const kbEach = Math.max(0, slow.heldKb - free.heldKb) / (stalled * GENERATORS);
+  table.row(
+    `${stalled * GENERATORS} agents read nothing for a minute: a change to the others, p99`,
+    `${slow.p99Ms.toFixed(0)} ms`,
+    `all read: ${free.p99Ms.toFixed(0)} ms`,
+    `${(slow.p99Ms / free.p99Ms).toFixed(2)} ×`,
+  );
+  table.row('memory more for each of those', `${kbEach.toFixed(1)} KB`);
+
+  const offered = { reporters: Math.min(2_000, AGENTS / GENERATORS), periodMs: 80, processes: GENERATORS };
+  const ingest = await strains.ingest(parts, offered);
+  table.row(
+    `${ingest.offered.toFixed(0)} reports of four cells a second offered: taken in`,
+    `${ingest.taken.toFixed(0)} a second`,
+    `${ingest.corePercent.toFixed(0)} % of a core`,
+  );
+
+  const other = await startPlane(store);
+  const killed = await strains.killed({ generators, plane, other }, AGENTS / 5).finally(() => other.close());
+  table.row(
+    `another replica is killed: until the last of its ${killed.agents} agents knows all again`,
+    `${killed.lastMs.toFixed(0)} ms`,
+    `${killed.restFailed} times not ready`,
+  );
+  table.figures.push(
+    { name: 'fleet: p99 of a change while 1 % read nothing ÷ all read', value: slow.p99Ms / free.p99Ms },
+    { name: 'fleet: KB more for each agent that reads nothing', value: kbEach },
+    // Upside down, since a bound is the most that may be.
+    { name: 'fleet: 30,000 reports a second ÷ taken in', value: 30_000 / ingest.taken },
+  );
+}
+
 async function main(): Promise<void> {
   const table = new Table();
   const redis = await startRedis();
@@ -236,6 +284,7 @@ async function main(): Promise<void> {
       storms: () => storms(fleet, first, table),
       fans: () => fans(fleet, table),
       steady: () => steady(fleet, table),
+      strained: () => strained(fleet, redis.url, table),
     };
     for (const [name, part] of Object.entries(parts)) if (wanted(name)) await part();
     if (flags.only !== undefined) return;

@@ -7,6 +7,8 @@ import { Redis } from 'ioredis';
 
 export interface BenchRedis {
   readonly url: string;
+  /** How many commands it has run. */
+  commands(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -20,12 +22,20 @@ export async function startRedis(): Promise<BenchRedis> {
   await Promise.race([answers(port), failed]);
   return {
     url: `redis://127.0.0.1:${port}`,
+    commands: () => commands(port),
     async close() {
       const gone = once(child, 'exit');
       child.kill('SIGTERM');
       await gone;
     },
   };
+}
+
+async function commands(port: number): Promise<number> {
+  const client = new Redis({ port });
+  const text = await client.info('stats');
+  client.disconnect();
+  return Number(/^total_commands_processed:(\d+)/m.exec(text)?.[1]);
 }
 
 async function answers(port: number): Promise<void> {

@@ -11,17 +11,21 @@ export interface Connect {
   readonly type: 'connect';
   /** Which of several fleets in this process. */
   readonly fleet: string;
-  readonly port: number;
+  /** The first of them; the next one whenever a stream has ended. */
+  readonly ports: readonly number[];
   readonly from: number;
   readonly count: number;
   readonly callees: readonly string[];
 }
 
-/** Answered with `arrived` once each agent of the fleet has heard a message of this kind, from now on. */
+/**
+ * Answered with `arrived` once each agent of the fleet has heard a message of this kind, from now on; `back`: has a complete state again
+ * after its stream had ended.
+ */
 export interface Expect {
   readonly type: 'expect';
   readonly fleet: string;
-  readonly kind: 'delta' | 'directives';
+  readonly kind: 'delta' | 'directives' | 'back';
 }
 
 /** From now on: heartbeats of all, reports of these cells by the first `reporters` (0 ms: none), evenly spread over their period. */
@@ -66,6 +70,8 @@ export type FromAgents =
     }
   | { readonly type: 'left'; readonly fleet: string; readonly lost: number };
 
+/** Not on the wire. */
+const BACK = 0;
 const PATH = '/switchgear.v1.Agents/Session';
 const AGAIN_MS = 500;
 const TICK_MS = 20;
@@ -83,6 +89,7 @@ class LightAgent {
   /** When what is expected came. */
   heardAt = 0;
   stalled = false;
+  #lines = 0;
 
   constructor(
     readonly fleet: Fleet,
@@ -92,8 +99,10 @@ class LightAgent {
   }
 
   connect(): void {
-    this.lacks = this.fleet.parts;
-    this.line = new Line(this.fleet.port, this.opening, this);
+    const { parts, ports } = this.fleet;
+    this.lacks = parts;
+    const port = ports[this.#lines++ % ports.length] as number;
+    this.line = new Line(port, this.opening, this);
   }
 
   message(bytes: Buffer): void {
@@ -107,12 +116,12 @@ class LightAgent {
 
 class Fleet {
   readonly agents: LightAgent[] = [];
-  readonly port: number;
+  readonly ports: readonly number[];
   /** Of a complete state: the policies, and a list for each callee. */
   readonly parts: number;
   /** What the first agent heard until it knew all, for servers that are to say the same. */
   readonly #first: Uint8Array[] = [];
-  #kind = 0;
+  #kind = Number.NaN;
   #waiting = 0;
   #refused = 0;
   #lost = 0;
@@ -123,10 +132,10 @@ class Fleet {
   #sample = new Uint8Array();
 
   constructor(private readonly options: Connect) {
-    this.port = options.port;
+    this.ports = options.ports;
     this.parts = 1 + options.callees.length;
-    const { from, count, callees, port } = options;
-    const opened = opening(PATH, `127.0.0.1:${port}`);
+    const { from, count, callees } = options;
+    const opened = opening(PATH, 'control-plane');
     for (let i = from; i < from + count; i++) {
       const said = hello({
         service: 'checkout',
@@ -144,18 +153,23 @@ class Fleet {
     const kind = kindOf(bytes);
     if (agent === this.agents[0] && agent.knownAt === 0) this.#first.push(new Uint8Array(bytes));
     if (kind === kinds.delta) agent.line?.write(messageFrame(ack(nonceOf(bytes))));
+    const isPart = kind === kinds.delta || kind === kinds.endpoints;
+    if (isPart && agent.lacks > 0 && --agent.lacks === 0 && agent.knownAt > 0)
+      this.#expected(agent, BACK, bytes);
     if (agent.knownAt === 0) {
-      if (kind !== kinds.delta && kind !== kinds.endpoints) return;
-      if (--agent.lacks > 0) return;
+      if (agent.lacks > 0) return;
       agent.knownAt = instant();
       if (--this.#waiting > 0) return;
       const at = Float64Array.from(this.agents, ({ knownAt }) => knownAt);
       tell({ type: 'connected', fleet: this.options.fleet, at, refused: this.#refused, first: this.#first });
-    } else if (kind === this.#kind && agent.heardAt === 0) {
-      agent.heardAt = instant();
-      if (this.#sample.length === 0) this.#sample = new Uint8Array(bytes);
-      if (--this.#waiting === 0) this.#arrived();
-    }
+    } else this.#expected(agent, kind, bytes);
+  }
+
+  #expected(agent: LightAgent, kind: number, bytes: Buffer): void {
+    if (kind !== this.#kind || agent.heardAt > 0) return;
+    agent.heardAt = instant();
+    if (this.#sample.length === 0) this.#sample = new Uint8Array(bytes);
+    if (--this.#waiting === 0) this.#arrived();
   }
 
   ended(agent: LightAgent): void {
@@ -176,7 +190,7 @@ class Fleet {
   }
 
   #arrived(): void {
-    this.#kind = 0;
+    this.#kind = Number.NaN;
     const heard = this.agents.filter(({ stalled }) => !stalled);
     const at = Float64Array.from(heard, ({ heardAt }) => heardAt);
     tell({ type: 'arrived', fleet: this.options.fleet, at, sample: this.#sample });
@@ -234,7 +248,7 @@ process.on('message', (message: ToAgents) => {
   }
   const fleet = fleets.get(message.fleet);
   if (!fleet) throw new Error(`no fleet ${message.fleet}`);
-  if (message.type === 'expect') fleet.expect(kinds[message.kind]);
+  if (message.type === 'expect') fleet.expect(message.kind === 'back' ? BACK : kinds[message.kind]);
   else if (message.type === 'talk') fleet.talk(message);
   else if (message.type === 'stall') fleet.stall(message.count);
   else {

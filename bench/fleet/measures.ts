@@ -50,7 +50,7 @@ export async function storm(generators: Generators, server: Server, agents: numb
   const cpu = cpuMs(pid);
   const visits = visitor(server.rest);
   const start = instant();
-  const { at, refused, first } = await generators.connect(name, port, agents, CALLEES);
+  const { at, refused, first } = await generators.connect(name, [port], agents, CALLEES);
   const { longestMs, failed } = await visits.end();
   const cpuUs = ((cpuMs(pid) - cpu) * 1_000) / agents;
   const lagMs = await server.lagMs();
@@ -210,15 +210,16 @@ async function acknowledged(plane: Plane, count: number): Promise<number> {
   return instant();
 }
 
-async function acks({ rest }: Plane): Promise<number> {
+const acks = (plane: Pick<Plane, 'rest'>) => metric(plane, 'switchgear_ack_delay_seconds_count');
+
+/** Of a control plane, the sum over a series' labels. */
+export async function metric({ rest }: Pick<Plane, 'rest'>, name: string): Promise<number> {
   const text = await (await fetch(`${rest}/metrics`)).text();
-  return Number(/^switchgear_ack_delay_seconds_count{[^}]*} (\d+)$/m.exec(text)?.[1] ?? 0);
+  const series = text.matchAll(new RegExp(`^${name}(?:{[^}]*})? (\\S+)$`, 'gm'));
+  return [...series].reduce((sum, [, value]) => sum + Number(value), 0);
 }
 
 /** Of the control plane: since it was last asked. */
 export async function planeLagMs({ rest }: Plane): Promise<number> {
-  const text = await (await fetch(`${rest}/metrics`)).text();
-  return (
-    Number(/^nodejs_eventloop_lag_p99_seconds(?:{[^}]*})? (\S+)$/m.exec(text)?.[1] ?? Number.NaN) * 1_000
-  );
+  return (await metric({ rest }, 'nodejs_eventloop_lag_p99_seconds')) * 1_000;
 }

@@ -4,7 +4,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { FromAgents, ToAgents } from './agents.js';
+import type { Expect, FromAgents, ToAgents } from './agents.js';
 import type { FromBare, ToBare } from './bare.js';
 
 /** Of /proc/<pid>/stat; Linux has 100 in a second. */
@@ -102,11 +102,11 @@ export class Generators {
   }
 
   /** All at once; the instants at which each knew all, how many were turned away before, and what one of them heard. */
-  async connect(fleet: string, port: number, agents: number, callees: readonly string[]) {
+  async connect(fleet: string, ports: readonly number[], agents: number, callees: readonly string[]) {
     const each = Math.floor(agents / this.processes.length);
     const answers = this.processes.map((child) => child.hear('connected'));
     for (const [i, child] of this.processes.entries())
-      child.tell({ type: 'connect', fleet, port, from: i * each, count: each, callees });
+      child.tell({ type: 'connect', fleet, ports, from: i * each, count: each, callees });
     const all = await Promise.all(answers);
     return {
       at: all.flatMap(({ at }) => [...at]),
@@ -116,7 +116,7 @@ export class Generators {
   }
 
   /** To be called before what is expected can come. */
-  expect(fleet: string, kind: 'delta' | 'directives'): Promise<{ at: number[]; sample: Uint8Array }> {
+  expect(fleet: string, kind: Expect['kind']): Promise<{ at: number[]; sample: Uint8Array }> {
     const answers = this.processes.map((child) => child.hear('arrived'));
     for (const child of this.processes) child.tell({ type: 'expect', fleet, kind });
     return Promise.all(answers).then((all) => ({

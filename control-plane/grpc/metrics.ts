@@ -14,6 +14,8 @@ export interface GrpcMetrics {
   push(bytes: number): void;
   /** A delta was acknowledged `delayMs` after it was written. */
   ack(delayMs: number): void;
+  /** A report was taken in. */
+  report(): void;
   /** An agent refused one policy that it had not refused before. */
   refusal(): void;
   /** A stream ended or was not let in; the reason is one of `endReasons`. */
@@ -45,6 +47,7 @@ export type EndReason = (typeof endReasons)[number];
 export const noMetrics: GrpcMetrics = {
   push() {},
   ack() {},
+  report() {},
   refusal() {},
   streamEnd() {},
   ignored() {},

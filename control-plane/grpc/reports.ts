@@ -31,6 +31,7 @@ export class Reports {
       metrics.ignored('report');
       return false;
     }
+    metrics.report();
     const whole = this.#seq < 0;
     this.#seq = seq;
     for (const cell of cells)

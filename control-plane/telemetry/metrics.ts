@@ -73,6 +73,7 @@ export function createTelemetry(labels: { mesh: string; replica: string }): Tele
       counted.pushBytes.inc(bytes);
     },
     ack: (delayMs) => counted.acks.observe(delayMs / 1000),
+    report: () => counted.reports.inc(),
     refusal: () => counted.refusals.inc(),
     streamEnd: (reason) => counted.streamEnds.inc({ reason }),
     ignored: (what) => counted.ignored.inc({ what }),
@@ -123,6 +124,7 @@ function counters(registry: Registry) {
       buckets: [0.005, 0.02, 0.1, 0.25, 0.5, 2, 10, 30],
       registers,
     }),
+    reports: counter('reports_total', 'Reports of agents that were taken in.'),
     ignored: counter('ignored_total', 'Sayings of agents that had no effect.', ['what']),
     rateLimits: gauge('rate_limits', 'Limits of the whole mesh that agents of this replica use.'),
     rateGranted: gauge('rate_granted_per_second', 'What this replica grants of them, in calls per second.'),

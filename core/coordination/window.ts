@@ -137,7 +137,7 @@ export class CircuitWindow {
         if (counts.calls === 0) continue;
         counts.failed = sums[at + 1] as number;
         counts.slow = sums[at + 2] as number;
-        isOver = faultOf(spec, counts) !== undefined;
+        isOver = isBad(counts) && faultOf(spec, counts) !== undefined;
         tallied(totals[i], counts, isOver);
         tallied(groups?.[i], counts, isOver);
         const list = heavy[i] as Heavy[];
@@ -199,7 +199,7 @@ export class CircuitWindow {
         all[of + 3] = (all[of + 3] as number) + blocked;
         if (sum.calls === 0 || endpoint === '') continue;
         groups ??= groupsOf(endpoints, endpoint);
-        tallied(groups[i], sum, faultOf(spec, sum) !== undefined);
+        tallied(groups[i], sum, isBad(sum) && faultOf(spec, sum) !== undefined);
       }
       if (sum.calls === 0 && blocked === 0) gone++;
     }
@@ -289,6 +289,11 @@ function expire(cell: Cell, slice: number): void {
     cell.counts.fill(0, at, at + FIELDS);
   }
   cell.newest = slice;
+}
+
+/** What has neither failures nor slow calls is over no rate: nearly all there is, and looked at most often. */
+function isBad({ failed, slow }: Pick<Heavy, 'failed' | 'slow'>): boolean {
+  return failed > 0 || slow > 0;
 }
 
 function tally(): Tally {

@@ -19,6 +19,7 @@ export class Tally implements GrpcMetrics {
   pushes = 0;
   bytes = 0;
   acks = 0;
+  reports = 0;
   refusals = 0;
   readonly ends: EndReason[] = [];
   readonly ignoredThings: Ignored[] = [];
@@ -30,6 +31,9 @@ export class Tally implements GrpcMetrics {
   }
   ack(): void {
     this.acks++;
+  }
+  report(): void {
+    this.reports++;
   }
   refusal(): void {
     this.refusals++;
