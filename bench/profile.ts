@@ -4,6 +4,7 @@
  * `--no-write`, `--keep=DIRECTORY` for the profiles themselves, which browsers' tools open.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { profileCalls } from './profile/calls.js';
@@ -23,6 +24,7 @@ const { values: flags } = parseArgs({
   },
 });
 const root = new URL('../', import.meta.url);
+const made = `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${cpus().length} cores`;
 const document = new URL('docs/profiles.md', root);
 
 function refuse(why: string): never {
@@ -45,12 +47,12 @@ async function profiles(): Promise<Profiled[]> {
 
 function sectionOf({ name, title, profile, cpu }: Profiled): Section {
   const tree = frames(profile, root.href);
-  return { name, title, cpu, tree, costs: costs(tree.root) };
+  return { name, title, made, cpu, tree, costs: costs(tree.root) };
 }
 
 function writePicture({ name, title, tree }: Section): void {
   const ms = (tree.root.totalUs / 1_000).toFixed(0);
-  const subtitle = `${ms} ms in JavaScript, what it called and the collector; waiting is left out. Node ${process.versions.node}`;
+  const subtitle = `${ms} ms in JavaScript, what it called and the collector; waiting is left out. ${made}`;
   writeFileSync(new URL(`docs/profiles/${name}.svg`, root), flame(tree.root, { title, subtitle }));
 }
 
@@ -69,7 +71,7 @@ if (flags.keep !== undefined) {
     writeFileSync(join(flags.keep, `${name}.cpuprofile`), JSON.stringify(profile));
 }
 const sections = all.map(sectionOf);
-for (const section of sections) console.log(`## ${section.title}\n\n${tables(section)}\n`);
+for (const section of sections) console.log(`## ${section.name}\n\n${tables(section)}\n`);
 if (!flags['no-write']) {
   mkdirSync(new URL('docs/profiles/', root), { recursive: true });
   for (const section of sections) writePicture(section);

@@ -9,6 +9,8 @@ import type { Tree } from './frames.js';
 export interface Section {
   readonly name: string;
   readonly title: string;
+  /** When and on what: `2026-11-26, Node 20.20.2, 2 cores`. */
+  readonly made: string;
   readonly cpu: Cpu;
   readonly tree: Tree;
   readonly costs: Costs;
@@ -18,13 +20,15 @@ const ROWS = 10;
 const OWNER_PERCENT_MIN = 0.5;
 
 /** Figures and tables in Markdown, without a heading. */
-export function tables({ cpu, tree, costs }: Section): string {
+export function tables({ title, made, cpu, tree, costs }: Section): string {
   const ms = (us: number) => `${(us / 1_000).toFixed(0)} ms`;
   const owners = costs.owners
     .filter(({ sharePercent }) => sharePercent >= OWNER_PERCENT_MIN)
     .map(({ name, sharePercent }) => `${name} ${sharePercent.toFixed(1)} %`);
   const ours = costs.inclusive.filter(({ owner }) => owner === 'ours');
   return [
+    `${title}. ${made}.`,
+    '',
     `The whole of all shares: ${ms(tree.root.totalUs)} in JavaScript, in what it called and in the collector. Beside it ${ms(tree.programUs)} outside of JavaScript. The process used ${cpu.processMs} ms of CPU in ${ms(tree.wallUs)}, of it ${cpu.mainMs} ms on the thread of JavaScript, of that ${cpu.mainKernelMs} ms in the kernel.`,
     '',
     `By owner, self: ${owners.join(' · ')}.`,

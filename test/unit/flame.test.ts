@@ -236,7 +236,7 @@ describe('a flame graph', () => {
 describe('the document of profiles', () => {
   const tree = frames(served, ROOT);
   const cpu = { processMs: 20, mainMs: 10, mainKernelMs: 0 };
-  const section = { name: 'served', title: 'Served', cpu, tree, costs: costs(tree.root) };
+  const section = { name: 'served', title: 'Served', made: 'today', cpu, tree, costs: costs(tree.root) };
   const text = [
     'By hand: <!-- share: served self serve dist/control-plane/grpc/pump.js -->?<!-- /share -->,',
     '<!-- share: served owner gc -->1 %<!-- /share --> and <!-- share: other owner gc -->2 %<!-- /share -->',
@@ -250,6 +250,7 @@ describe('the document of profiles', () => {
     expect(written).to.match(/^By hand: <!-- share: served self serve \S+ -->20\.0 %<!-- \/share -->,$/m);
     expect(written).to.include('<!-- share: served owner gc -->15.0 %<!-- /share -->');
     expect(written).to.include('| `writev` | native | @grpc/grpc-js | 30.0 % |');
+    expect(written).to.include('Served. today.');
     expect(written).not.to.include('old');
     expect(written).to.include('<!-- share: other owner gc -->2 %<!-- /share -->');
     expect(written).to.include('kept');
