@@ -60,7 +60,9 @@ function writeDocument(sections: readonly Section[]): void {
   const { text, missing } = filled(readFileSync(document, 'utf8'), sections);
   writeFileSync(document, text);
   for (const what of missing)
-    console.error(`docs/profiles.md has a share of "${what}", which that profile does not: rewrite it there`);
+    console.error(
+      `docs/profiles.md has a share of "${what}", which that profile has not: it is gone, and the text there to be rewritten, or the compiler has put it into its caller, and another run may have it`,
+    );
   if (missing.length > 0) process.exitCode = 1;
 }
 

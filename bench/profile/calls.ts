@@ -108,10 +108,7 @@ async function profileSelf(kind: Kind, controlPlane: string): Promise<Said> {
   session.connect();
   await session.post('Profiler.enable');
   await session.post('Profiler.setSamplingInterval', { interval: INTERVAL_US });
-  // Compiled while a profiler listens, or inlined functions have no frames of their own.
-  await session.post('Profiler.start');
   await loop(WARM_CALLS);
-  await session.post('Profiler.stop');
   const before = cpuOf(process.pid);
   await session.post('Profiler.start');
   const end = performance.now() + PROFILED_MS;
