@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
 export interface Plane {
@@ -15,14 +16,23 @@ export interface Plane {
   close(): Promise<void>;
 }
 
+export interface PlaneOptions {
+  /** For Node itself, before the program's name. */
+  readonly nodeFlags?: readonly string[];
+  /** Each line of standard error; without it they go to this process's own. */
+  readonly onErrorLine?: (line: string) => void;
+}
+
 /** `store`: as for `--store`. */
-export async function startPlane(store: string): Promise<Plane> {
+export async function startPlane(store: string, options: PlaneOptions = {}): Promise<Plane> {
+  const { nodeFlags = [], onErrorLine } = options;
   const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
   const flags = ['up', '--rest', '127.0.0.1:0', '--grpc', '127.0.0.1:0', '--store', store];
-  const child = spawn(process.execPath, [cli, ...flags, '--log-level', 'warn'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const child = spawn(process.execPath, [...nodeFlags, cli, ...flags, '--log-level', 'warn'], {
+    stdio: ['ignore', 'pipe', onErrorLine ? 'pipe' : 'inherit'],
   });
-  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  if (onErrorLine && child.stderr) createInterface({ input: child.stderr }).on('line', onErrorLine);
+  const [line] = (await once(createInterface({ input: child.stdout as Readable }), 'line')) as [string];
   const { rest, grpc } = JSON.parse(line) as { rest: string; grpc: string };
   return {
     rest,
