@@ -48,6 +48,7 @@ export async function startPlane(store: string, options: PlaneOptions = {}): Pro
       return Number(((await response.json()) as { revision: number }).revision);
     },
     async close() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
       const ended = once(child, 'exit');
       child.kill('SIGTERM');
       await ended;
