@@ -33,9 +33,14 @@ interface Ways {
   readonly indexes: Map<string, PolicyIndex>;
 }
 
+/** What was found for the callers of one service that hold the same revisions: by callee, then by method. */
+type Found = Map<string, Map<string, readonly string[]>>;
+
 export class GovernedCircuits {
   readonly #mirror: PolicyView;
-  readonly #answers = new Map<string, readonly string[]>();
+  /** By way and service. */
+  #answers = new Map<string, Found>();
+  #kept = 0;
   readonly #circuits = new Map<string, Governed | undefined>();
   readonly #endpoints = new Map<string, readonly string[]>();
   #ways: Ways = { byInstance: new Map(), indexes: new Map() };
@@ -58,7 +63,7 @@ export class GovernedCircuits {
     this.#any = all.some((entry) => revisionsOf(entry).some((one) => clusterSpec(one) !== undefined));
     const staged = all.filter((entry) => entry.staged && revisionsOf(entry).some(hasCircuit));
     this.#staged = this.#any ? staged.slice(0, STAGED_MAX) : [];
-    this.#answers.clear();
+    this.#forget();
     this.#circuits.clear();
     this.#ways = { byInstance: new Map(), indexes: new Map() };
   }
@@ -70,13 +75,28 @@ export class GovernedCircuits {
   circuitsOf(service: string, instance: string, callee: string, method: string): readonly string[] {
     if (!this.#any) return none;
     const way = this.#way(instance);
-    const key = `${way}|${service}|${callee}|${method}`;
-    const known = this.#answers.get(key);
+    const known = this.#of(way, service).get(callee)?.get(method);
     if (known) return known;
     const found = this.#find(way, service, callee, method);
-    if (this.#answers.size >= ANSWERS_MAX) this.#answers.clear();
-    this.#answers.set(key, found);
+    if (this.#kept >= ANSWERS_MAX) this.#forget();
+    this.#kept++;
+    const its = this.#of(way, service);
+    its.set(callee, (its.get(callee) ?? new Map()).set(method, found));
     return found;
+  }
+
+  #of(way: string, service: string): Found {
+    const key = way === '' ? service : `${service}|${way}`;
+    const known = this.#answers.get(key);
+    if (known) return known;
+    const made: Found = new Map();
+    this.#answers.set(key, made);
+    return made;
+  }
+
+  #forget(): void {
+    this.#answers = new Map();
+    this.#kept = 0;
   }
 
   /** Instances of these services changed; undefined: perhaps of all. */
