@@ -190,6 +190,7 @@ async function steady({ generators, server, bare }: Fleet, table: Table): Promis
   const [grpc] = bare;
   if (!grpc) return;
   const reporters = AGENTS / 2;
+  await pause(STEADY_MS / 2);
   const beats = await measures.share(server.pid, STEADY_MS);
   const shares: number[] = [];
   for (const { name, pid } of [server, grpc]) {
@@ -280,6 +281,7 @@ async function main(): Promise<void> {
     const first = await measures.storm(generators, server, AGENTS);
     bare = await startBares(first.first);
     const fleet = { generators, plane, server, bare };
+    if (!wanted('storms')) for (const each of bare) await measures.storm(generators, each, AGENTS);
     const parts = {
       storms: () => storms(fleet, first, table),
       fans: () => fans(fleet, table),

@@ -140,8 +140,7 @@ export class ConnectedAgent implements Member {
     // A replica that has not seen the store yet knows nothing, which is not the same as knowing that there is nothing.
     const untilMs = mirror.dataset === '' ? undefined : this.#writeNews(now);
     this.#rates.write(now);
-    if (this.#line.outlet.quietMs(now) >= heartbeatMs)
-      this.#line.outlet.write({ message: 'heartbeat', heartbeat: {} });
+    if (this.#line.outlet.quietMs(now) >= heartbeatMs) this.#line.outlet.write(this.#room.welcomes.heartbeat);
     return untilMs;
   }
 

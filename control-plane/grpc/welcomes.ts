@@ -1,4 +1,7 @@
-/** The first word to each agent, which is the same for all and encoded once, but for those that there is something to remark about. */
+/**
+ * The first word to each agent, which is the same for all and encoded once, but for those that there is something to remark about; and
+ * the word that says no more than that we are here.
+ */
 import { protocolVersion } from '../../proto/messages.js';
 import type { Mirror } from '../ports.js';
 import type { Encode } from './bodies.js';
@@ -13,11 +16,13 @@ export interface Host {
 export class Welcomes {
   readonly #source: Host;
   readonly #encode: Encode;
+  readonly heartbeat: Buffer;
   #plain: { readonly dataset: string; readonly bytes: Buffer } | undefined;
 
   constructor(source: Host, encode: Encode) {
     this.#source = source;
     this.#encode = encode;
+    this.heartbeat = encode({ message: 'heartbeat', heartbeat: {} });
   }
 
   /** `notice`: for a person to see; empty: nothing. */
