@@ -8,11 +8,12 @@ const LISTS_MAX = 256;
 export class Lists {
   readonly #known = new Map<string, readonly string[]>();
 
-  /** The same names in the same order are the same list; names have no line breaks, or share a list with those that do. */
+  /** The same names in the same order are the same list. */
   shared(items: readonly string[]): readonly string[] {
     const key = items.join('\n');
     const known = this.#known.get(key);
-    if (known) return known;
+    // Names with line breaks in them may have the key of others.
+    if (known?.every((item, at) => item === items[at])) return known;
     if (this.#known.size >= LISTS_MAX) this.#known.clear();
     this.#known.set(key, items);
     return items;

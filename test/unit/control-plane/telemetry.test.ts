@@ -72,6 +72,11 @@ describe('telemetry', () => {
     expect(described).to.include.members(['nodejs_eventloop_lag_seconds', 'process_cpu_seconds_total']);
   });
 
+  it('lists no open connection, since there may be ten thousand', async () => {
+    const { text } = await createTelemetry({ mesh: 'm', replica: 'r1' }).scrape();
+    expect(text).not.to.match(/^(nodejs_active_|process_open_fds)/m);
+  });
+
   it('knows no log level but its own', () => {
     expect(() => createLogger('loud', { mesh: 'm', replica: 'r1' }))
       .to.throw('--log-level')

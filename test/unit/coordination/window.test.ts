@@ -140,10 +140,27 @@ describe('window of a circuit of the mesh', () => {
           window.record(step, now);
           twin.record(step, now);
         }
-        expect(plain(window.view(spec, now))).to.deep.equal(twin.view(now));
+        const seen = window.view(spec, now);
+        expect(plain(seen)).to.deep.equal(twin.view(now));
+        // A window that is spotless isn't looked at by whoever decides.
+        const whole = seen.spans.at(-1);
+        if (window.isSpotless(now)) expect(whole).to.include({ failed: 0, slow: 0 });
       }
     },
   );
+
+  it('is spotless but for as long as a failure or a slow call is within it', () => {
+    const window = new CircuitWindow(WINDOW_MS);
+    window.record(heard('a', { calls: 9 }), 10);
+    expect(window.isSpotless(10)).to.equal(true);
+    window.record(heard('a', { calls: 1, failed: 1 }), 110);
+    window.record(heard('b', { calls: 9 }), 120);
+    expect(window.isSpotless(120)).to.equal(false);
+    expect(window.isSpotless(899)).to.equal(false);
+    expect(window.isSpotless(900)).to.equal(true);
+    window.record(heard('b', { calls: 1, slow: 1 }), 1_000);
+    expect(window.isSpotless(1_000)).to.equal(false);
+  });
 
   it('is idle until it has heard something, and once that has left the window', () => {
     const window = new CircuitWindow(WINDOW_MS);

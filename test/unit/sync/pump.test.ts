@@ -67,6 +67,31 @@ describe('pump', () => {
     expect(clock.pendingTimers).to.equal(0);
   });
 
+  it('gives one a turn at once, and another when it asks for one', async () => {
+    const clock = new VirtualClock();
+    const pump = new Pump(clock);
+    const turns: number[] = [];
+    const answers = [clock.now(), 50, undefined];
+    const worker: Worker = {
+      work: (now) => {
+        turns.push(now);
+        return answers[turns.length - 1];
+      },
+    };
+    pump.wake(worker);
+    pump.now(worker);
+    expect(turns).to.deep.equal([0]);
+    await idle();
+    // It asked for its next turn at once, and then for one at 50; what it was woken for before is done.
+    expect(turns).to.deep.equal([0, 0]);
+    clock.advance(49);
+    await idle();
+    expect(turns).to.have.length(2);
+    clock.advance(1);
+    await idle();
+    expect(turns).to.deep.equal([0, 0, 50]);
+  });
+
   it('forgets who has gone', async () => {
     const pump = new Pump(new VirtualClock());
     let turns = 0;
