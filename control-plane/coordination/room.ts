@@ -54,6 +54,8 @@ const AWAY_MS = 2_000;
 /** As long as a coordinator believes what another replica has said. */
 const ACCOUNT_TTL_MS = 5_000;
 /** Open records are written anew long before; after that time no agent's fence remembers an epoch either. */
+/** Of the loop. */
+const SLICE_MS = 5;
 const RECORD_TTL_MS = 3_600_000;
 const WRITES_AT_ONCE = 64;
 const CLOSE_MS = 1_000;
@@ -225,10 +227,24 @@ export class CircuitRoom implements Circuits {
     }
   }
 
+  /** Ten thousand agents of a few circuits take tens of milliseconds to add up: others have their turn in between. */
+  async #accounts(extent: Extent, now: number): Promise<ReadonlyMap<string, string>> {
+    const { clock } = this.#options;
+    const accounts = new Map<string, string>();
+    let endMs = clock.now() + SLICE_MS;
+    for (const [circuit, body] of this.#coordinator.eachAccount(now, extent === 'urgent')) {
+      accounts.set(circuit, body);
+      if (clock.now() < endMs) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      endMs = clock.now() + SLICE_MS;
+    }
+    return accounts;
+  }
+
   async #exchange(extent: Extent, askedAt: number): Promise<void> {
     const { store, replica, clock } = this.#options;
     const dataset = this.#dataset;
-    const accounts = this.#coordinator.accounts(askedAt, extent === 'urgent');
+    const accounts = await this.#accounts(extent, askedAt);
     const exchanged = await store.exchangeHealth({ replica, ttlMs: ACCOUNT_TTL_MS, accounts });
     // Of other data by now: nothing of it can be compared.
     if (this.#closed || dataset !== this.#dataset) return;

@@ -98,6 +98,8 @@ export interface CoordinatorPart {
   setReplicas(replicas: readonly string[], now: number): void;
   /** Circuits to publish, with what this replica's agents say of them. `urgent`: only those that turned bad since the last time. */
   accounts(now: number, urgent: boolean): ReadonlyMap<string, string>;
+  /** The same one by one, each made when it is asked for: others may be heard in between. */
+  eachAccount(now: number, urgent: boolean): Iterable<readonly [circuit: string, body: string]>;
   /**
    * What the store answered; answers the transitions that others have made. `askedAt`: when it was asked, since an answer that lay
    * in a socket while the process was stopped is as old as the question. Directives go by it.

@@ -75,16 +75,18 @@ export class Coordinator implements CoordinatorPart {
   }
 
   accounts(now: number, urgent: boolean): ReadonlyMap<string, string> {
+    return new Map(this.eachAccount(now, urgent));
+  }
+
+  *eachAccount(now: number, urgent: boolean): Generator<readonly [string, string]> {
     this.#listening.asking(now);
-    const bodies = new Map<string, string>();
     for (const circuit of this.#circuits) {
       if (urgent && !circuit.unpublished) continue;
       circuit.unpublished = false;
       const governed = this.#governed(circuit.id);
       const body = governed && circuit.account(governed.spec, now);
-      if (body !== undefined) bodies.set(circuit.id, body);
+      if (body !== undefined) yield [circuit.id, body];
     }
-    return bodies;
   }
 
   learn({ accounts, records }: Exchanged, now: number, askedAt?: number): readonly ClusterTransition[] {
