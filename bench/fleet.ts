@@ -5,6 +5,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { cores } from './fleet/cores.js';
 import * as measures from './fleet/measures.js';
 import { CALLEES, type Fan, type Server, type Storm } from './fleet/measures.js';
 import { type Bare, Generators, startBare } from './fleet/parts.js';
@@ -137,7 +138,7 @@ async function storms({ generators, server, bare }: Fleet, first: Storm, table: 
 }
 
 /** One policy change to all, and one directive. */
-async function fans(fleet: Fleet, table: Table): Promise<void> {
+async function fans(fleet: Fleet, table: Table): Promise<readonly Fan[]> {
   const { generators, plane, server, bare } = fleet;
   const changes: Fan[] = [];
   const directives: Fan[] = [];
@@ -183,6 +184,7 @@ async function fans(fleet: Fleet, table: Table): Promise<void> {
       value: ratio(directives, 'lastMs', grpcDirectives),
     },
   );
+  return changes;
 }
 
 /** Nothing but heartbeats, and reports from half of the agents. */
@@ -263,6 +265,47 @@ async function strained({ generators, plane, server }: Fleet, store: string, tab
   );
 }
 
+/** Twice as many agents on two workers, beside what one had with half of them. */
+async function spreadOut(
+  generators: Generators,
+  store: string,
+  single: readonly Fan[],
+  table: Table,
+): Promise<void> {
+  const agents = 2 * AGENTS;
+  const both = await cores(generators, store, { agents, rounds: ROUNDS });
+  const [lastMs, cpuUs] = [median(single, 'lastMs'), median(single, 'cpuUs')];
+  table.row(
+    `${agents} agents on two workers, a policy change: put to the last agent`,
+    `${both.lastMs.toFixed(0)} ms`,
+    `${AGENTS} on one: ${lastMs.toFixed(0)} ms`,
+    `${(both.lastMs / lastMs).toFixed(2)} ×`,
+  );
+  table.row(
+    'two workers, a policy change: CPU for each agent',
+    `${both.cpuUs.toFixed(0)} µs`,
+    `on one: ${cpuUs.toFixed(0)} µs`,
+    `${(both.cpuUs / cpuUs).toFixed(2)} ×`,
+  );
+  table.row(
+    'a worker is killed: until all agents are connected again',
+    `${(both.backMs / 1_000).toFixed(1)} s`,
+    `before: ${both.before.join(' and ')} agents`,
+  );
+  table.row(
+    'a worker is killed: until the new one has its share',
+    `${(both.levelMs / 1_000).toFixed(1)} s`,
+    `then: ${both.after.join(' and ')} agents`,
+  );
+  table.figures.push(
+    { name: 'fleet: two workers, CPU a message ÷ one worker', value: both.cpuUs / cpuUs },
+    {
+      name: 'fleet: two workers, change to the last of twice as many ÷ one worker',
+      value: both.lastMs / lastMs,
+    },
+  );
+}
+
 async function main(): Promise<void> {
   const table = new Table();
   const redis = await startRedis();
@@ -282,13 +325,20 @@ async function main(): Promise<void> {
     bare = await startBares(first.first);
     const fleet = { generators, plane, server, bare };
     if (!wanted('storms')) for (const each of bare) await measures.storm(generators, each, AGENTS);
+    let single: readonly Fan[] = [];
     const parts = {
       storms: () => storms(fleet, first, table),
-      fans: () => fans(fleet, table),
+      async fans() {
+        single = await fans(fleet, table);
+      },
       steady: () => steady(fleet, table),
       strained: () => strained(fleet, redis.url, table),
     };
     for (const [name, part] of Object.entries(parts)) if (wanted(name)) await part();
+    if (flags.only !== undefined && flags.only !== 'fans') return;
+    for (const { name } of [server, ...bare]) await generators.leave(name);
+    await plane.close();
+    await spreadOut(generators, redis.url, single, table);
     if (flags.only !== undefined) return;
     conclude({
       title: 'A fleet on one replica',

@@ -19,15 +19,17 @@ export interface Plane {
 export interface PlaneOptions {
   /** For Node itself, before the program's name. */
   readonly nodeFlags?: readonly string[];
+  /** Of the program. */
+  readonly flags?: readonly string[];
   /** Each line of standard error; without it they go to this process's own. */
   readonly onErrorLine?: (line: string) => void;
 }
 
 /** `store`: as for `--store`. */
 export async function startPlane(store: string, options: PlaneOptions = {}): Promise<Plane> {
-  const { nodeFlags = [], onErrorLine } = options;
+  const { nodeFlags = [], flags: more = [], onErrorLine } = options;
   const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
-  const flags = ['up', '--rest', '127.0.0.1:0', '--grpc', '127.0.0.1:0', '--store', store];
+  const flags = ['up', '--rest', '127.0.0.1:0', '--grpc', '127.0.0.1:0', '--store', store, ...more];
   const child = spawn(process.execPath, [...nodeFlags, cli, ...flags, '--log-level', 'warn'], {
     stdio: ['ignore', 'pipe', onErrorLine ? 'pipe' : 'inherit'],
   });

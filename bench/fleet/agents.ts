@@ -153,6 +153,10 @@ class Fleet {
     const kind = kindOf(bytes);
     if (agent === this.agents[0] && agent.knownAt === 0) this.#first.push(new Uint8Array(bytes));
     if (kind === kinds.delta) agent.line?.write(messageFrame(ack(nonceOf(bytes))));
+    if (kind === kinds.drain) {
+      agent.line?.close();
+      this.ended(agent);
+    }
     const isPart = kind === kinds.delta || kind === kinds.endpoints;
     if (isPart && agent.lacks > 0 && --agent.lacks === 0 && agent.knownAt > 0)
       this.#expected(agent, BACK, bytes);

@@ -213,10 +213,16 @@ async function acknowledged(plane: Plane, count: number): Promise<number> {
 const acks = (plane: Pick<Plane, 'rest'>) => metric(plane, 'switchgear_ack_delay_seconds_count');
 
 /** Of a control plane, the sum over a series' labels. */
-export async function metric({ rest }: Pick<Plane, 'rest'>, name: string): Promise<number> {
+export async function metric(plane: Pick<Plane, 'rest'>, name: string): Promise<number> {
+  return (await metrics(plane, name)).reduce((sum, value) => sum + value, 0);
+}
+
+/** Each series of it. */
+export async function metrics({ rest }: Pick<Plane, 'rest'>, name: string): Promise<number[]> {
   const text = await (await fetch(`${rest}/metrics`)).text();
-  const series = text.matchAll(new RegExp(`^${name}(?:{[^}]*})? (\\S+)$`, 'gm'));
-  return [...series].reduce((sum, [, value]) => sum + Number(value), 0);
+  return [...text.matchAll(new RegExp(`^${name}(?:{[^}]*})? (\\S+)$`, 'gm'))].map(([, value]) =>
+    Number(value),
+  );
 }
 
 /** Of the control plane: since it was last asked. */

@@ -13,8 +13,18 @@ const HEARD_WITHIN_MS = 120_000;
 
 export const instant = () => performance.timeOrigin + performance.now();
 
-/** Milliseconds of CPU that a process has used. */
+/** Processes that this one has started and that live. */
+export function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return text === '' ? [] : text.split(' ').map(Number);
+}
+
+/** Milliseconds of CPU that a process has used, and those that it has started. */
 export function cpuMs(pid: number): number {
+  return [pid, ...childrenOf(pid)].reduce((sum, each) => sum + cpuOf(each), 0);
+}
+
+function cpuOf(pid: number): number {
   const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
