@@ -1,6 +1,6 @@
 /**
  * One stream to one address of the control plane, from the attempt to connect to its end, which is told once. It keeps the
- * deadlines that grpc-js has not: the welcome has to come within 5 s, whatever the peer does instead (nothing, mostly), and a
+ * deadlines that grpc-js has not: the welcome has to come within 10 s, whatever the peer does instead (nothing, mostly), and a
  * peer that says nothing for three heartbeats is gone.
  *
  * Bound: what the peer doesn't read is kept up to 1,000 messages; then the stream ends. It never throws, whatever bytes come.

@@ -20,8 +20,9 @@ const REPEAT_MS = 3000;
 const TTL_MS = 10_000;
 /** Each page is written once in `PAGES` rounds at least. */
 const PAGE_TTL_MS = 180_000;
-/** Pages made or read at one turn of the loop. */
+/** Pages made or taken in at one turn of the loop, and asked for at once. */
 const AT_ONCE = 4;
+const ASKED_AT_ONCE = 32;
 
 /** What a replica says of itself, but for who it is and when. */
 export type OwnSummary = Pick<Summary, 'agents' | 'circuits' | 'health' | 'latencies'>;
@@ -145,14 +146,17 @@ export class Others {
     }
     const repeated = this.#rounds++ % PAGES;
     if (this.#versions[repeated]) this.#unwritten.add(repeated);
-    for (const some of inParts([...this.#unwritten], AT_ONCE)) {
-      const bodies = some.map((page) => ({
-        replica: `${replica} ${page}`,
-        body: encodePage({ life, version: this.#versions[page] ?? 0, entries: entries(page) }),
-      }));
-      await store.publishSummaries(bodies, PAGE_TTL_MS, 'pages');
-      for (const page of some) this.#unwritten.delete(page);
+    const written = [...this.#unwritten];
+    const bodies: ReplicaSummary[] = [];
+    for (const some of inParts(written, AT_ONCE)) {
+      if (bodies.length > 0) await turn();
+      for (const page of some) {
+        const body = encodePage({ life, version: this.#versions[page] ?? 0, entries: entries(page) });
+        bodies.push({ replica: `${replica} ${page}`, body });
+      }
     }
+    await store.publishSummaries(bodies, PAGE_TTL_MS, 'pages');
+    for (const page of written) this.#unwritten.delete(page);
   }
 
   async #writeSummary(changed: boolean): Promise<void> {
@@ -188,8 +192,10 @@ export class Others {
       for (const [at, version] of seen.summary.pages.entries())
         if (version > (seen.pages.get(at)?.page.version ?? 0)) wanted.set(`${replica} ${at}`, [seen, at]);
     const fresh: Page[] = [];
-    for (const some of inParts([...wanted.keys()], AT_ONCE)) {
-      for (const { replica: name, body } of await this.#options.store.summaries('pages', some)) {
+    for (const some of inParts([...wanted.keys()], ASKED_AT_ONCE)) {
+      const bodies = await this.#options.store.summaries('pages', some);
+      for (const [i, { replica: name, body }] of bodies.entries()) {
+        if (i > 0 && i % AT_ONCE === 0) await turn();
         const page = decodePage(body);
         const [seen, at] = wanted.get(name) ?? [];
         if (!page || !seen || at === undefined || page.life !== seen.summary.life) continue;
@@ -214,6 +220,10 @@ export function* rowsOf({ summary, pages, ageMs }: ReplicaView): Generator<Agent
 
 function* pagesOf(pages: ReadonlyMap<number, SeenPage>): Generator<Page> {
   for (const { page } of pages.values()) yield page;
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function* inParts<T>(all: readonly T[], size: number): Generator<readonly T[]> {

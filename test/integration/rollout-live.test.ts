@@ -157,7 +157,11 @@ describe('a staged rollout', () => {
     const [mine, other] = await Promise.all([join(out1), join(in1)]);
     expect(mine.circuit('inventory').state).to.equal('disabled');
     expect(has(other)).to.equal(revision);
-    expect((await status()).rollout).to.include({ reached: 1, total: 2, previous: null });
+    // That it has it the control plane knows by its acknowledgement.
+    await until(async () => ((await status()).rollout as { reached: number }).reached === 1, {
+      what: 'the one that has it',
+    });
+    expect((await status()).rollout).to.include({ total: 2, previous: null });
   });
 
   it('keeps the policy of the others alive where the new revision is for another callee', async () => {

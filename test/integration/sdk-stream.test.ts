@@ -14,6 +14,9 @@ import { type FakeControlPlane, fakeControlPlane } from '../support/fake-control
 import { until } from '../support/until.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
+/** After so long without a welcome a peer is given up. */
+const CONNECT_MS = 10_000;
+
 const hello: Hello = {
   agent: 'checkout/1',
   service: 'checkout',
@@ -141,12 +144,12 @@ describe('a stream to a good control plane', () => {
     expect(opened.endings[0]?.retryAfterMs).to.equal(undefined);
   });
 
-  it('gives a peer five seconds that connects and never welcomes', async () => {
+  it('gives a peer ten seconds that connects and never welcomes', async () => {
     await fake.stream(0);
-    opened.clock.advance(4_999);
+    opened.clock.advance(9_999);
     expect(opened.endings).to.deep.equal([]);
     opened.clock.advance(1);
-    expect(opened.endings[0]?.details).to.match(/no welcome within 5000 ms/);
+    expect(opened.endings[0]?.details).to.match(/no welcome within 10000 ms/);
   });
 
   it('survives what is no message of the protocol', async () => {
@@ -194,7 +197,7 @@ describe('a stream to another kind of peer', () => {
     servers.push(server);
     const { clock, endings } = await open(address);
     await until(() => sockets.size === 1, { what: 'the connection' });
-    clock.advance(5_000);
+    clock.advance(CONNECT_MS);
     expect(endings[0]).to.include({ code: grpc.status.UNAVAILABLE, healthyMs: undefined });
     await until(() => sockets.size === 0, { what: 'the end of the connection' });
     expect(clock.pendingTimers).to.equal(0);
@@ -207,7 +210,7 @@ describe('a stream to another kind of peer', () => {
     const byName = address.replace('127.0.0.1', 'localhost');
     const { clock, endings } = await open(byName, 'abc', grpc.credentials.createSsl());
     await until(() => sockets.size === 1, { what: 'the connection' });
-    clock.advance(5_000);
+    clock.advance(CONNECT_MS);
     expect(endings).to.have.length(1);
     await until(() => sockets.size === 0, { what: 'the end of the connection' });
     expect(clock.pendingTimers).to.equal(0);
@@ -236,7 +239,7 @@ describe('a stream to another kind of peer', () => {
       const { clock, endings } = await open(address);
       if (!endsIt) {
         await until(() => sockets.size === 1, { what: 'the connection' });
-        clock.advance(5_000);
+        clock.advance(CONNECT_MS);
       }
       await until(() => endings.length > 0, { what: 'the end' });
       expect(endings).to.have.length(1);

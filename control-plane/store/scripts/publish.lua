@@ -11,7 +11,10 @@ for _, replica in ipairs(redis.call('ZRANGEBYSCORE', freshness, '-inf', whole(no
   redis.call('HDEL', summaries, replica)
 end
 local deadline = whole(now + tonumber(ARGV[1]))
+local bodies, deadlines = {}, {}
 for at = 2, #ARGV, 2 do
-  redis.call('HSET', summaries, ARGV[at], ARGV[at + 1])
-  redis.call('ZADD', freshness, deadline, ARGV[at])
+  bodies[at - 1], bodies[at] = ARGV[at], ARGV[at + 1]
+  deadlines[at - 1], deadlines[at] = deadline, ARGV[at]
 end
+in_parts(bodies, 100, 'HSET', summaries)
+in_parts(deadlines, 100, 'ZADD', freshness)

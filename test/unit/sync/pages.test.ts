@@ -98,11 +98,14 @@ class Boards {
   }
 }
 
+/** More than it takes to write all pages and to read them. */
+const TURNS = PAGES;
+
 /** Each second's work is done before the next one begins. */
 async function pass(clock: VirtualClock, ms: number): Promise<void> {
   for (let at = 0; at < ms; at += 1_000) {
     clock.advance(1_000);
-    await new Promise((resolve) => setImmediate(resolve));
+    for (let turn = 0; turn < TURNS; turn++) await new Promise((resolve) => setImmediate(resolve));
   }
 }
 
