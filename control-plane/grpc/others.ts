@@ -23,6 +23,8 @@ const PAGE_TTL_MS = 180_000;
 /** Pages made or taken in at one turn of the loop, and asked for at once. */
 const AT_ONCE = 4;
 const ASKED_AT_ONCE = 32;
+/** Agents read in one round, or a few more: past that many, what is told of those elsewhere is some seconds older. */
+const READ_MAX = 20_000;
 
 /** What a replica says of itself, but for who it is and when. */
 export type OwnSummary = Pick<Summary, 'agents' | 'circuits' | 'health' | 'latencies'>;
@@ -192,7 +194,9 @@ export class Others {
       for (const [at, version] of seen.summary.pages.entries())
         if (version > (seen.pages.get(at)?.page.version ?? 0)) wanted.set(`${replica} ${at}`, [seen, at]);
     const fresh: Page[] = [];
-    for (const some of inParts([...wanted.keys()], ASKED_AT_ONCE)) {
+    let agents = 0;
+    for (const some of inParts(rotated([...wanted.keys()], this.#rounds * ASKED_AT_ONCE), ASKED_AT_ONCE)) {
+      if (agents >= READ_MAX) break;
       const bodies = await this.#options.store.summaries('pages', some);
       for (const [i, { replica: name, body }] of bodies.entries()) {
         if (i > 0 && i % AT_ONCE === 0) await turn();
@@ -202,6 +206,7 @@ export class Others {
         const boots = new Map(page.entries.map(({ row, boot }) => [row.agent, boot]));
         seen.pages.set(at, { page, boots });
         fresh.push(page);
+        agents += page.entries.length;
       }
     }
     return fresh;
@@ -224,6 +229,12 @@ function* pagesOf(pages: ReadonlyMap<number, SeenPage>): Generator<Page> {
 
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Each has its turn, also where no round reads all of them. */
+function rotated<T>(all: readonly T[], by: number): readonly T[] {
+  const at = all.length === 0 ? 0 : by % all.length;
+  return [...all.slice(at), ...all.slice(0, at)];
 }
 
 function* inParts<T>(all: readonly T[], size: number): Generator<readonly T[]> {

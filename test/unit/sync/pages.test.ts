@@ -110,7 +110,8 @@ async function pass(clock: VirtualClock, ms: number): Promise<void> {
 }
 
 class Replica {
-  readonly agents: Entry[] = [];
+  readonly #pages: readonly Entry[][] = Array.from({ length: PAGES }, () => []);
+  #agents = 0;
   readonly fresh: Page[] = [];
   readonly others: Others;
   #touched = new Set<number>();
@@ -126,10 +127,10 @@ class Replica {
         life,
       },
       summary: () => ({
-        agents: this.agents.length,
+        agents: this.#agents,
         ...{ circuits: [], health: new Map(), latencies: new Map() },
       }),
-      entries: (page) => this.agents.filter(({ row }) => pageOf(row.agent) === page),
+      entries: (page) => this.#pages[page] ?? [],
       takeChanged: () => {
         const changed = this.#changed;
         this.#changed = false;
@@ -146,8 +147,10 @@ class Replica {
   }
 
   come(one: Entry): void {
-    this.agents.push(one);
-    this.#touched.add(pageOf(one.row.agent));
+    const page = pageOf(one.row.agent);
+    this.#agents++;
+    this.#pages[page]?.push(one);
+    this.#touched.add(page);
     this.#changed = true;
   }
 
@@ -218,6 +221,23 @@ describe('the exchange of rosters', () => {
     boards.away = false;
     await pass(clock, 2_000);
     expect(b.rows().map(({ agent }) => agent)).to.deep.equal(['checkout/x']);
+  });
+
+  it('reads of very many agents some twenty thousand a round, and all in turn', async () => {
+    const { clock, boards, a, b } = await setup();
+    const c = new Replica('c', boards, clock);
+    for (let i = 0; i < 25_000; i++) {
+      a.come(entry(`a${i}`));
+      c.come(entry(`c${i}`));
+    }
+    const counts: number[] = [];
+    for (let round = 0; round < 6; round++) {
+      const before = b.rows().length;
+      await pass(clock, 1_000);
+      counts.push(b.rows().length - before);
+    }
+    expect(Math.max(...counts)).to.be.within(20_000, 40_000);
+    expect(b.rows()).to.have.length(50_000);
   });
 
   it('forgets the agents of a replica that leaves, and of one that has begun another life', async () => {
