@@ -226,18 +226,18 @@ describe('the exchange of rosters', () => {
   it('reads of very many agents some twenty thousand a round, and all in turn', async () => {
     const { clock, boards, a, b } = await setup();
     const c = new Replica('c', boards, clock);
-    for (let i = 0; i < 25_000; i++) {
+    for (let i = 0; i < 15_000; i++) {
       a.come(entry(`a${i}`));
       c.come(entry(`c${i}`));
     }
     const counts: number[] = [];
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < 4; round++) {
       const before = b.rows().length;
       await pass(clock, 1_000);
       counts.push(b.rows().length - before);
     }
-    expect(Math.max(...counts)).to.be.within(20_000, 40_000);
-    expect(b.rows()).to.have.length(50_000);
+    expect(Math.max(...counts)).to.be.within(20_000, 28_000);
+    expect(b.rows()).to.have.length(30_000);
   });
 
   it('forgets the agents of a replica that leaves, and of one that has begun another life', async () => {
