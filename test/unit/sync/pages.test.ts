@@ -226,6 +226,7 @@ describe('the exchange of rosters', () => {
   it('reads of very many agents some twenty thousand a round, and all in turn', async () => {
     const { clock, boards, a, b } = await setup();
     const c = new Replica('c', boards, clock);
+    await pass(clock, 2_000);
     for (let i = 0; i < 15_000; i++) {
       a.come(entry(`a${i}`));
       c.come(entry(`c${i}`));
