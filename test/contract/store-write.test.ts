@@ -29,7 +29,7 @@ eachStore('a write', ({ store, place, backend }) => {
 
   it('says how far it is safe', async () => {
     const { durability } = await write(store(), put('a', 1));
-    if (backend.name === 'redis') expect(durability).to.be.oneOf(['memory', 'fsync', 'replicated']);
+    if (backend.shared) expect(durability).to.be.oneOf(['memory', 'fsync', 'replicated']);
     else expect(durability).to.equal(backend.name === 'memory' ? 'memory' : 'fsync');
   });
 

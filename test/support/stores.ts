@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Cluster, Redis } from 'ioredis';
 import { openStore } from '../../control-plane/store/open.js';
 import type {
   Instance,
@@ -18,6 +19,7 @@ import type {
 import { systemClock } from '../../core/clock.js';
 import { type Random, systemRandom } from '../../core/random.js';
 import { contractRedis, dropMesh, plainClient } from './redis.js';
+import { contractCluster, dropFromCluster } from './redis-cluster.js';
 import { until } from './until.js';
 import { VirtualClock } from './virtual-clock.js';
 
@@ -68,42 +70,74 @@ function levelBackend(name: 'memory' | 'embedded'): Backend {
   };
 }
 
-const redisBackend: Backend = {
-  name: 'redis',
-  shared: true,
-  durable: true,
-  async place() {
-    const url = await contractRedis();
-    const name = `t${systemRandom.hex(6)}`;
-    const opened: Store[] = [];
-    const meshes = new Set<string>();
-    return {
-      async open(mesh = 'default') {
-        const own = `${name}-${mesh}`;
-        meshes.add(own);
-        const store = await openStore(url, { mesh: own, replica: `r${opened.length}`, clock: systemClock });
-        opened.push(store);
-        return store;
-      },
-      tick() {},
-      async away(ms) {
-        const client = plainClient(url);
-        for (const mesh of meshes) {
-          await until(() => client.hincrby(`{sg:${mesh}}:meta`, 'expire', -ms), { what: 'Redis' });
-          for (const id of await client.zrange(`{sg:${mesh}}:leases`, 0, '-1'))
-            await client.zincrby(`{sg:${mesh}}:leases`, -ms, id);
-        }
-        client.disconnect();
-      },
-      async close() {
-        await Promise.all(opened.map((store) => store.close()));
-        for (const mesh of meshes) await dropMesh(url, mesh);
-      },
-    };
-  },
-};
+/** Where meshes of many names lie beside each other. `client`: that finds any key. */
+interface Shared {
+  readonly url: string;
+  client(): Redis | Cluster;
+  drop(mesh: string): Promise<void>;
+}
 
-export const backends: readonly Backend[] = [levelBackend('memory'), levelBackend('embedded'), redisBackend];
+function sharedBackend(name: 'redis' | 'redis-cluster', start: () => Promise<Shared>): Backend {
+  return {
+    name,
+    shared: true,
+    durable: true,
+    async place() {
+      const { url, client: connected, drop } = await start();
+      const own = `t${systemRandom.hex(6)}`;
+      const opened: Store[] = [];
+      const meshes = new Set<string>();
+      return {
+        async open(mesh = 'default') {
+          const named = `${own}-${mesh}`;
+          meshes.add(named);
+          const store = await openStore(url, {
+            mesh: named,
+            replica: `r${opened.length}`,
+            clock: systemClock,
+          });
+          opened.push(store);
+          return store;
+        },
+        tick() {},
+        async away(ms) {
+          const client = connected();
+          for (const mesh of meshes) {
+            await until(() => client.hincrby(`{sg:${mesh}}:meta`, 'expire', -ms), { what: 'Redis' });
+            for (const id of await client.zrange(`{sg:${mesh}}:leases`, 0, '-1'))
+              await client.zincrby(`{sg:${mesh}}:leases`, -ms, id);
+          }
+          client.disconnect();
+        },
+        async close() {
+          await Promise.all(opened.map((store) => store.close()));
+          for (const mesh of meshes) await drop(mesh);
+        },
+      };
+    },
+  };
+}
+
+const redisBackend = sharedBackend('redis', async () => {
+  const url = await contractRedis();
+  return { url, client: () => plainClient(url), drop: (mesh) => dropMesh(url, mesh) };
+});
+
+const clusterBackend = sharedBackend('redis-cluster', async () => {
+  const cluster = await contractCluster();
+  return {
+    url: cluster.url,
+    client: () => cluster.client(),
+    drop: (mesh) => dropFromCluster(cluster, mesh),
+  };
+});
+
+export const backends: readonly Backend[] = [
+  levelBackend('memory'),
+  levelBackend('embedded'),
+  redisBackend,
+  clusterBackend,
+];
 
 /** Runs the same tests against each store, each test in a place of its own. */
 export function eachStore(
