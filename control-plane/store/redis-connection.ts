@@ -5,7 +5,7 @@
  * capped and jittered pauses.
  */
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
-import type { Clock } from '../../core/clock.js';
+import { type Clock, wait } from '../../core/clock.js';
 import { MeshError, messageOf } from '../../core/errors.js';
 import type { Random } from '../../core/random.js';
 import { describeLocation, type Location } from './location.js';
@@ -35,6 +35,9 @@ export interface ConnectionOptions {
 const RECONNECT = { baseMs: 50, maxMs: 2000 };
 /** How long an ended connection may linger if its peer is silent. */
 const DISCONNECT_TIMEOUT_MS = 200;
+/** A command that a node of a Cluster has sent elsewhere, or asked to wait with, was not run: it is sent again, so often. */
+const REDIRECTIONS_MAX = 12;
+const REDIRECTED_MS = 100;
 
 export class RedisConnection {
   readonly #client: Redis | Cluster;
@@ -68,7 +71,17 @@ export class RedisConnection {
    * is no connection within the time limit; a command whose fate is unknown has a reply with an error.
    */
   async send(...commands: readonly Command[]): Promise<Reply[]> {
-    await this.#ready();
+    for (let attempt = 1; ; attempt++) {
+      await this.#ready();
+      const replies = await this.#exec(commands);
+      const redirection = this.#scattered ? redirectionOf(replies[0]) : undefined;
+      if (redirection === undefined || attempt > REDIRECTIONS_MAX) return replies;
+      if (redirection === 'MOVED') await this.#learnSlots();
+      else await wait(this.#clock, REDIRECTED_MS);
+    }
+  }
+
+  async #exec(commands: readonly Command[]): Promise<Reply[]> {
     const pipeline = this.#client.pipeline();
     for (const [name, ...args] of commands) pipeline.call(name, args);
     const answers =
@@ -85,6 +98,12 @@ export class RedisConnection {
     if (replies.some((reply) => 'error' in reply && reply.error.message === 'Command timed out'))
       this.reconnect('a command got no answer in time');
     return replies;
+  }
+
+  /** Who has which slots is asked anew. What comes of that the next command tells. */
+  #learnSlots(): Promise<void> {
+    const client = this.#client as Cluster;
+    return new Promise((resolve) => client.refreshSlotsCache(() => resolve()));
   }
 
   /** As `send`, for commands that may belong to different slots: in a Cluster each finds the way to its own node. */
@@ -132,6 +151,16 @@ export class RedisConnection {
       this.#client.on('end', failed);
     });
   }
+}
+
+/**
+ * How a node of a Cluster refuses the first of these commands, as one whose slot is elsewhere, or is being moved. The client follows it
+ * by itself only where no other command of the pipeline has succeeded.
+ */
+function redirectionOf(reply: Reply | undefined): 'MOVED' | 'ASK' | 'TRYAGAIN' | undefined {
+  if (reply === undefined || !('error' in reply)) return undefined;
+  const [word] = reply.error.message.split(' ');
+  return word === 'MOVED' || word === 'ASK' || word === 'TRYAGAIN' ? word : undefined;
 }
 
 function connect(

@@ -75,16 +75,21 @@ export class RedisCluster {
     await this.#ask(to, (client) => client.call('cluster', 'setslot', slot, 'importing', source as string));
     await this.#ask(from, (client) => client.call('cluster', 'setslot', slot, 'migrating', target as string));
     const { port } = this.nodes[to] as RedisServer;
-    for (;;) {
-      const keys = (await this.#ask(from, (client) =>
-        client.call('cluster', 'getkeysinslot', slot, 100),
-      )) as string[];
-      if (keys.length === 0) break;
-      for (const key of keys)
-        await this.#ask(from, (client) => client.call('migrate', '127.0.0.1', port, key, 0, 5_000));
-    }
+    await this.#ask(from, async (client) => {
+      for (;;) {
+        const keys = (await client.call('cluster', 'getkeysinslot', slot, 1000)) as string[];
+        if (keys.length === 0) break;
+        await client.call('migrate', '127.0.0.1', port, '', 0, 5_000, 'keys', ...keys);
+      }
+    });
     for (const at of [to, from, ...this.nodes.keys()])
       await this.#ask(at, (client) => client.call('cluster', 'setslot', slot, 'node', target as string));
+  }
+
+  /** Starts again what is down. */
+  async revive(): Promise<void> {
+    for (const node of this.nodes) if (!node.running) await node.restart();
+    await this.ready();
   }
 
   /** All nodes know all slots. */

@@ -54,6 +54,10 @@ export class RedisServer {
     await Promise.race([ended, this.#answers()]);
   }
 
+  get running(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
   /** SIGKILL, or another signal that ends it; resolves when the process is gone. */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const child = this.#child;
