@@ -23,6 +23,7 @@ import { type ControlPlaneOptions, readSettings, type Settings } from './setting
 import { openStore } from './store/open.js';
 import type { Store } from './store/store.js';
 import { createTelemetry, type Telemetry } from './telemetry/metrics.js';
+import type { Siblings } from './telemetry/siblings.js';
 
 export interface ControlPlane {
   /** `host:port` to reach it by, for agents. */
@@ -47,20 +48,28 @@ const CIRCUITS_WITHIN_MS = 500;
 /**
  * Resolves once agents and people are served. Rejects with a MeshError: `invalid_configuration` (names the flag or file),
  * `invalid_policy` (a file of `policiesDir`), `address_in_use`, `store_locked`, `store_corrupt`, `store_unavailable` (only if
- * there are files to apply: otherwise a store that is away is waited for).
+ * there are files to apply: otherwise a store that is away is waited for). `siblings`: it is one of several workers behind one
+ * address, and answers for all of them where only the process itself knows.
  */
-export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
+export async function startControlPlane(
+  options: ControlPlaneOptions = {},
+  siblings?: Siblings,
+): Promise<ControlPlane> {
   const settings = await readSettings(options);
   const resources = new Resources(settings.clock, settings.logger);
   try {
-    return await start(settings, resources);
+    return await start(settings, resources, siblings);
   } catch (error) {
     await resources.closeAll(CLOSE_WITHIN_MS);
     throw error;
   }
 }
 
-async function start(settings: Settings, resources: Resources): Promise<ControlPlane> {
+async function start(
+  settings: Settings,
+  resources: Resources,
+  siblings: Siblings | undefined,
+): Promise<ControlPlane> {
   const { mesh, replica, tls, logger, clock, random } = settings;
   const files = settings.policiesDir === undefined ? [] : await readPolicyFiles(settings.policiesDir);
   if (settings.policiesDir !== undefined && files.length === 0)
@@ -71,7 +80,7 @@ async function start(settings: Settings, resources: Resources): Promise<ControlP
   resources.opened('mirror', () => mirror.close());
   if (files.length > 0) await applyPolicies(mirror, files, { logger, random });
 
-  const telemetry = createTelemetry({ mesh, replica });
+  const telemetry = createTelemetry({ mesh, replica }, siblings);
   const authenticator = createAuthenticator(settings.book);
   const brownout = createBrownout({ mirror, clock, logger });
   resources.opened('brownout', () => brownout.close());
@@ -136,7 +145,7 @@ async function start(settings: Settings, resources: Resources): Promise<ControlP
 }
 
 function grpcOptions(
-  { grpc, tls, mesh, replica, clock, random, logger, reflection }: Settings,
+  { grpc, tls, mesh, replica, clock, random, logger, reflection, connectionAgeMs }: Settings,
   rooms: {
     store: Store;
     mirror: Mirror;
@@ -162,6 +171,7 @@ function grpcOptions(
     metrics: telemetry,
     brownout,
     circuits,
+    age: { ageMs: connectionAgeMs },
   };
 }
 

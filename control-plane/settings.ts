@@ -8,6 +8,7 @@ import { type Random, systemRandom } from '../core/random.js';
 import { checkListenPolicy, formatListen, type Listen, parseListen } from './auth/listen.js';
 import { readTls, type TlsMaterial, type TlsOptions } from './auth/tls.js';
 import { checkTokens, readTokenFile, TokenBook, type TokenEntry } from './auth/tokens.js';
+import { connectionAgeForm, connectionAgeOf, defaultConnectionAge } from './grpc/age.js';
 import { createLogger, type Logger } from './telemetry/logger.js';
 
 /** The flags of `switchgear up`, by the same names and in the same forms. */
@@ -33,6 +34,11 @@ export interface ControlPlaneOptions {
   policiesDir?: string | undefined;
   /** gRPC server reflection, for tools. */
   reflection?: boolean | undefined;
+  /**
+   * How old a stream gets before its agent is told to go to another replica, ± 10 %, and whether a replica with more than its share
+   * sends some away at all: `30m`, `10s` to `24h`, or `0` for never. Default `30m`.
+   */
+  connectionAge?: string | undefined;
   /** Default: pino on standard error at `logLevel`. */
   logger?: Logger | undefined;
   /** Default: `SWITCHGEAR_LOG_LEVEL`, or `info`. */
@@ -51,6 +57,8 @@ export interface Settings {
   readonly book: TokenBook | undefined;
   readonly policiesDir: string | undefined;
   readonly reflection: boolean;
+  /** 0: never. */
+  readonly connectionAgeMs: number;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
@@ -69,6 +77,7 @@ export async function readSettings(options: ControlPlaneOptions): Promise<Settin
     );
   const rest = parseListen(options.rest ?? '127.0.0.1:7480', '--rest');
   const grpc = parseListen(options.grpc ?? '127.0.0.1:7400', '--grpc');
+  const connectionAgeMs = readConnectionAge(options.connectionAge);
   const level = options.logLevel ?? process.env.SWITCHGEAR_LOG_LEVEL ?? 'info';
   const logger = options.logger ?? createLogger(level, { mesh, replica });
   const tls = options.tls === undefined ? undefined : await readTls(options.tls);
@@ -98,10 +107,20 @@ export async function readSettings(options: ControlPlaneOptions): Promise<Settin
     book,
     policiesDir: options.policiesDir,
     reflection: options.reflection ?? false,
+    connectionAgeMs,
     logger,
     clock,
     random,
   };
+}
+
+function readConnectionAge(text = defaultConnectionAge): number {
+  const ms = connectionAgeOf(text);
+  if (ms !== undefined) return ms;
+  throw new MeshError(
+    'invalid_configuration',
+    `--connection-age "${text.slice(0, 200)}" is none: ${connectionAgeForm}`,
+  );
 }
 
 async function readTokens({ tokenFile, tokens }: ControlPlaneOptions): Promise<TokenBook | undefined> {

@@ -1,10 +1,14 @@
 /**
- * `switchgear up`: one replica of the control plane in this process. Standard output carries exactly one line, JSON, once it is
- * ready; everything else goes to standard error. SIGTERM and SIGINT drain: agents are told to go elsewhere, open requests are
+ * `switchgear up`: one replica of the control plane in this process, or several in workers. Standard output carries exactly one
+ * line, JSON, once it is ready; everything else goes to standard error. SIGTERM and SIGINT drain: agents are told to go elsewhere, open requests are
  * finished, and the exit code is 0. A second signal ends it at once.
  */
 import { Command } from 'commander';
 import { listenForm, listenOf } from '../../control-plane/auth/listen.js';
+import { connectionAgeForm, connectionAgeOf, defaultConnectionAge } from '../../control-plane/grpc/age.js';
+import type { ControlPlane } from '../../control-plane/main.js';
+import type { ControlPlaneOptions } from '../../control-plane/settings.js';
+import type { Workers } from '../../control-plane/workers.js';
 import type { Context } from '../context.js';
 import { addSettings, usage } from '../settings.js';
 
@@ -14,6 +18,8 @@ interface UpOptions {
   readonly store: string;
   readonly mesh: string;
   readonly replica?: string;
+  readonly workers: number;
+  readonly connectionAge: string;
   readonly policies?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -28,7 +34,10 @@ const details = `
 Beyond loopback it starts only with TLS and tokens, or with --insecure. A line of the token file reads
 "role name token", the role being viewer, operator or agent.
 
-Once ready it prints one line of JSON: {"rest":"http://…","grpc":"host:port","store":"…","mesh":"…","replica":"…"}`;
+Once ready it prints one line of JSON: {"rest":"http://…","grpc":"host:port","store":"…","mesh":"…","replica":"…"},
+with "workers":N at its end where there are several.`;
+
+const WORKERS_MAX = 64;
 
 export function upVerb(context: Context): Command {
   const command = new Command('up').description('run the control plane').addHelpText('after', details);
@@ -53,6 +62,18 @@ export function upVerb(context: Context): Command {
     },
     { flags: '--mesh <name>', about: 'name of the mesh; several may share a Redis', initial: 'default' },
     { flags: '--replica <name>', about: 'name of this replica, unique in the mesh; made up if not given' },
+    {
+      flags: '--workers <count>',
+      about: 'processes behind the same addresses, one for each core; several need a Redis',
+      initial: 1,
+      parse: workersOf,
+    },
+    {
+      flags: '--connection-age <duration>',
+      about: 'how old a stream gets before its agent is sent to another replica; 0: never',
+      initial: defaultConnectionAge,
+      parse: connectionAge,
+    },
     { flags: '--policies <dir>', about: 'apply the policies of these files at start' },
     { flags: '--tls-cert <file>', about: 'certificate for both listeners, PEM' },
     { flags: '--tls-key <file>', about: 'its key, PEM' },
@@ -72,14 +93,13 @@ export function upVerb(context: Context): Command {
     const { io } = context;
     // Heard from the start: a signal while it starts is a signal to stop.
     const interrupted = io.interrupted();
-    // Loaded here, so that the other verbs start without a web server.
-    const { startControlPlane } = await import('../../control-plane/index.js');
-    const plane = await startControlPlane({
+    const { workers, failed, ...plane } = await start(options.workers, {
       rest: options.rest,
       grpc: options.grpc,
       store: options.store,
       mesh: options.mesh,
       replica: options.replica,
+      connectionAge: options.connectionAge,
       tls: tlsOf(options),
       tokenFile: options.tokenFile,
       policiesDir: options.policies,
@@ -88,9 +108,33 @@ export function upVerb(context: Context): Command {
       logLevel: options.logLevel,
     });
     const { restUrl: rest, grpcAddress: grpc, store, mesh, replica } = plane;
-    io.stdout.write(`${JSON.stringify({ rest, grpc, store, mesh, replica })}\n`);
-    await plane.close(await interrupted);
+    io.stdout.write(`${JSON.stringify({ rest, grpc, store, mesh, replica, workers })}\n`);
+    await plane.close(await Promise.race([interrupted, ...(failed ? [failed] : [])]));
   });
+}
+
+/** Loaded here, so that the other verbs start without a web server, and the primary of several workers as well. */
+async function start(
+  workers: number,
+  options: Omit<ControlPlaneOptions, 'logger' | 'clock' | 'random'>,
+): Promise<ControlPlane & Partial<Pick<Workers, 'workers' | 'failed'>>> {
+  if (workers === 1) {
+    const { startControlPlane } = await import('../../control-plane/index.js');
+    return startControlPlane(options);
+  }
+  const { startWorkers } = await import('../../control-plane/workers.js');
+  return startWorkers(options, workers);
+}
+
+function workersOf(text: string): number {
+  const count = Number(text);
+  if (/^\d+$/.test(text) && count >= 1 && count <= WORKERS_MAX) return count;
+  throw new Error(`write a number of processes, 1 to ${WORKERS_MAX}`);
+}
+
+function connectionAge(text: string): string {
+  if (connectionAgeOf(text) !== undefined) return text;
+  throw new Error(connectionAgeForm);
 }
 
 /** Checked here already: only here is it known whether a flag or a variable said so. */

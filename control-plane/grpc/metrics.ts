@@ -21,6 +21,8 @@ export interface GrpcMetrics {
   /** A stream ended or was not let in; the reason is one of `endReasons`. */
   streamEnd(reason: EndReason): void;
   ignored(what: Ignored): void;
+  /** A stream was told to go elsewhere while this replica goes on. */
+  sentElsewhere(why: 'age' | 'share'): void;
   /** Limits of the whole mesh that agents of this replica use, and what it grants of them, in tokens per second. */
   rates(limits: number, grantedPerSecond: number): void;
 }
@@ -51,5 +53,6 @@ export const noMetrics: GrpcMetrics = {
   refusal() {},
   streamEnd() {},
   ignored() {},
+  sentElsewhere() {},
   rates() {},
 };

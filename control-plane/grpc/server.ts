@@ -18,6 +18,7 @@ import { Leases } from '../registry/leases.js';
 import type { Store } from '../store/store.js';
 import type { Logger } from '../telemetry/logger.js';
 import { Admission, type AdmissionOptions, defaultAdmission } from './admission.js';
+import { type AgeOptions, ConnectionAge } from './age.js';
 import { BrownoutBodies } from './brownout-feed.js';
 import { DirectiveBodies } from './directive-lane.js';
 import { type Authenticate, Entrance } from './entrance.js';
@@ -59,6 +60,8 @@ export interface GrpcOptions {
   readonly circuits?: CircuitRoom | undefined;
   /** How many new streams are let in. */
   readonly admission?: AdmissionOptions | undefined;
+  /** When streams are told to go elsewhere; absent: never. */
+  readonly age?: Pick<AgeOptions<object>, 'ageMs' | 'settleMs' | 'stayMs'> | undefined;
 }
 
 export interface GrpcFace {
@@ -92,6 +95,12 @@ export async function startGrpc(options: GrpcOptions): Promise<GrpcFace> {
   const streams = new Streams(room, {
     cut: (peer) => listener?.cut(peer),
     elsewhere: (agent) => others?.bootOf(agent),
+    age: new ConnectionAge({
+      ...(options.age ?? { ageMs: 0 }),
+      random: options.random,
+      ready: ({ outlet }) => !outlet.blocked,
+    }),
+    others: () => (others?.views() ?? []).filter(takesAgents).map(({ summary }) => summary.agents),
   });
   const stopForgetting = [
     room.mirror.on('reset', () => {
@@ -233,6 +242,11 @@ function listenToCircuits({ circuits, fanOut }: Room, streams: Streams): (() => 
 /** Whoever has no agents has nothing to decide by, or has said that it is stopping. */
 function isAlive({ summary: { agents }, ageMs }: ReplicaView): boolean {
   return agents > 0 && ageMs < ALIVE_MS;
+}
+
+/** Whoever stops says that it has no pages; who has just started has some, without agents. */
+function takesAgents({ summary: { pages }, ageMs }: ReplicaView): boolean {
+  return pages.length > 0 && ageMs < ALIVE_MS;
 }
 
 function face(parts: {

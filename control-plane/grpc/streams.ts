@@ -1,11 +1,13 @@
 /**
  * All streams of this replica, and who may have one. One instance name is one process: the newer boot replaces the older, the
  * older is refused while the newer is here (on this replica or, as far as summaries tell, on another), and two processes that
- * keep replacing each other are not let go on. It also keeps the beat of a second, and ends everything in good order.
+ * keep replacing each other are not let go on. It also keeps the beat of a second, tells some streams to go elsewhere (`age.ts` says
+ * which), and ends everything in good order.
  */
 import { type Timer, wait } from '../../core/clock.js';
 import { MeshError } from '../../core/errors.js';
 import type { Hello } from '../../proto/messages.js';
+import type { ConnectionAge } from './age.js';
 import { ConnectedAgent, type Line } from './connected-agent.js';
 import type { SessionCall } from './outlet.js';
 import { PAGES } from './pages.js';
@@ -24,8 +26,20 @@ const DRAIN_EACH_MS = 0.4;
 const DRAIN_MAX_MS = 4000;
 const DRAIN_STEP_MS = 20;
 const TOLD_AT_ONCE = 100;
+/** Who is told while the replica goes on moves within half of it; the stream is kept until then. */
+const MOVE_AFTER_MS = 2000;
 /** Those that stay are ended in so many steps. */
 const ENDING_STEPS = 30;
+
+export interface StreamsOptions {
+  /** Ends the connection of a peer by force. */
+  readonly cut: (peer: string) => void;
+  /** The boot under which another replica says it has this agent. */
+  readonly elsewhere: (agent: string) => number | undefined;
+  readonly age: ConnectionAge<Line>;
+  /** How many agents each other replica has that takes any. */
+  readonly others: () => readonly number[];
+}
 
 export class Streams implements Door {
   readonly #room: Room;
@@ -37,17 +51,12 @@ export class Streams implements Door {
   readonly #replacements = new Map<string, number[]>();
   readonly #beat: Timer;
   #beats = 0;
-  readonly #elsewhere: (agent: string) => number | undefined;
-  readonly #cut: (peer: string) => void;
+  readonly #options: StreamsOptions;
+  #draining = false;
 
-  /** `elsewhere`: the boot under which another replica says it has this agent. */
-  constructor(
-    room: Room,
-    { cut, elsewhere }: { cut: (peer: string) => void; elsewhere: (agent: string) => number | undefined },
-  ) {
+  constructor(room: Room, options: StreamsOptions) {
     this.#room = room;
-    this.#cut = cut;
-    this.#elsewhere = elsewhere;
+    this.#options = options;
     this.#beat = room.clock.every(BEAT_MS, () => this.#tick());
   }
 
@@ -68,7 +77,7 @@ export class Streams implements Door {
   }
 
   open(call: SessionCall): void {
-    this.#streams.add(new Stream(call, { room: this.#room, door: this, cut: this.#cut }));
+    this.#streams.add(new Stream(call, { room: this.#room, door: this, cut: this.#options.cut }));
   }
 
   enter(hello: Hello, line: Line): ConnectedAgent {
@@ -77,6 +86,7 @@ export class Streams implements Door {
     // The newcomer is in the group before the old one leaves it, so that the interest lives on.
     const agent = new ConnectedAgent(hello, line, this.#room, present);
     agent.notice = notice;
+    this.#options.age.came(line, this.#room.clock.now());
     this.#agents.set(hello.agent, agent);
     if (present) this.#pages[present.page]?.delete(present);
     this.#pages[agent.page]?.add(agent);
@@ -92,6 +102,7 @@ export class Streams implements Door {
 
   gone(stream: Stream, agent: ConnectedAgent | undefined): void {
     this.#streams.delete(stream);
+    this.#options.age.left(stream);
     if (!agent || this.#agents.get(agent.hello.agent) !== agent) return;
     this.#agents.delete(agent.hello.agent);
     this.#pages[agent.page]?.delete(agent);
@@ -120,6 +131,7 @@ export class Streams implements Door {
    */
   async drain(): Promise<void> {
     const { clock, replica } = this.#room;
+    this.#draining = true;
     const afterMs = Math.min(DRAIN_MAX_MS, Math.ceil(DRAIN_MIN_MS + this.#streams.size * DRAIN_EACH_MS));
     const endMs = clock.now() + afterMs;
     for (const batch of batches([...this.#streams], TOLD_AT_ONCE)) {
@@ -142,7 +154,7 @@ export class Streams implements Door {
 
   /** Throws `Refused`; answers what a person should know. */
   #judge(hello: Hello, present: ConnectedAgent | undefined): string | undefined {
-    const boot = present?.hello.boot ?? this.#elsewhere(hello.agent);
+    const boot = present?.hello.boot ?? this.#options.elsewhere(hello.agent);
     if (boot === undefined || boot === hello.boot) {
       if (present) this.#countReplacement(hello.agent);
       return undefined;
@@ -175,6 +187,22 @@ export class Streams implements Door {
     for (const stream of this.#streams) stream.tick(now, turn++ % LOOK_BEATS === 0);
     for (const [agent, times] of this.#replacements)
       if (times.every((at) => now - at >= REPLACEMENTS_WITHIN_MS)) this.#replacements.delete(agent);
+    if (!this.#draining) this.#sendElsewhere(now);
+  }
+
+  /** Those that the others should have; a call notices nothing, since a stream is kept until the next one is welcomed. */
+  #sendElsewhere(now: number): void {
+    const { age, others } = this.#options;
+    const { tell, round } = age.turn(now, others());
+    if (round)
+      this.#room.logger.info(
+        { agents: round.agents, fairShare: Math.round(round.fairShare), telling: round.telling },
+        'this replica has more than its share of the agents: telling some to go elsewhere',
+      );
+    for (const { stream, why } of tell) {
+      stream.outlet.write({ message: 'drain', drain: { afterMs: MOVE_AFTER_MS } });
+      this.#room.metrics.sentElsewhere(why);
+    }
   }
 }
 

@@ -1,12 +1,14 @@
 /**
  * The figures of one control plane for Prometheus. Each control plane has a registry of its own, so that two in one process
  * don't add up; what belongs to the process (memory, event loop, collector) is registered once for all of them. Labels take
- * their values from closed sets: a hostile name can never make a new series.
+ * their values from closed sets: a hostile name can never make a new series. A worker that shares its address with others
+ * answers for all of them, and every series says of which replica it is.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { CircuitMetrics } from '../coordination/metrics.js';
 import type { GrpcMetrics, Ignored } from '../grpc/metrics.js';
 import type { Brownout, Circuits, Mirror, Roster } from '../ports.js';
+import { mergeScrapes, type Siblings } from './siblings.js';
 
 /** What REST tells. */
 export interface RestMetrics {
@@ -50,10 +52,14 @@ let processRegistry: Registry | undefined;
 /** Lists of all that is open, made at each scrape: with ten thousand connections they would stop the loop for a tenth of a second. */
 const PER_HANDLE = /^(nodejs_active_(handles|requests|resources)(_total)?|process_open_fds)$/;
 
-/** Memory, event loop lag, collector: once for each process, since they describe it and their observers can't be removed. */
-function ofProcess(): Registry {
+/**
+ * Memory, event loop lag, collector: once for each process, since they describe it and their observers can't be removed. `labels`:
+ * where the answer has several processes in it.
+ */
+function ofProcess(labels: object): Registry {
   if (!processRegistry) {
     processRegistry = new Registry();
+    processRegistry.setDefaultLabels(labels);
     collectDefaultMetrics({ register: processRegistry });
     for (const { name } of processRegistry.getMetricsAsArray())
       if (PER_HANDLE.test(name)) processRegistry.removeSingleMetric(name);
@@ -61,12 +67,15 @@ function ofProcess(): Registry {
   return processRegistry;
 }
 
-export function createTelemetry(labels: { mesh: string; replica: string }): Telemetry {
+export function createTelemetry(labels: { mesh: string; replica: string }, siblings?: Siblings): Telemetry {
   const registry = new Registry();
   registry.setDefaultLabels(labels);
   const counted = counters(registry);
   let sources: Parameters<Telemetry['observe']>[0] | undefined;
   gauges(registry, () => sources);
+  const ofThis = async () =>
+    `${await registry.metrics()}\n${await ofProcess(siblings ? labels : {}).metrics()}`;
+  siblings?.answer(ofThis);
   return {
     push(bytes) {
       counted.pushes.inc();
@@ -77,6 +86,7 @@ export function createTelemetry(labels: { mesh: string; replica: string }): Tele
     refusal: () => counted.refusals.inc(),
     streamEnd: (reason) => counted.streamEnds.inc({ reason }),
     ignored: (what) => counted.ignored.inc({ what }),
+    sentElsewhere: (reason) => counted.sentElsewhere.inc({ reason }),
     rates(limits, grantedPerSecond) {
       counted.rateLimits.set(limits);
       counted.rateGranted.set(grantedPerSecond);
@@ -95,10 +105,11 @@ export function createTelemetry(labels: { mesh: string; replica: string }): Tele
     observe(given) {
       sources = given;
     },
-    scrape: async () => ({
-      contentType: registry.contentType,
-      text: `${await registry.metrics()}\n${await ofProcess().metrics()}`,
-    }),
+    async scrape() {
+      const [own, others] = await Promise.all([ofThis(), siblings?.scrapes()]);
+      const text = others ? mergeScrapes([own, ...others]) : own;
+      return { contentType: registry.contentType, text };
+    },
   };
 }
 
@@ -125,6 +136,11 @@ function counters(registry: Registry) {
       registers,
     }),
     reports: counter('reports_total', 'Reports of agents that were taken in.'),
+    sentElsewhere: counter(
+      'streams_sent_elsewhere_total',
+      'Streams told to go to another replica, for their age or because this one had more than its share.',
+      ['reason'],
+    ),
     ignored: counter('ignored_total', 'Sayings of agents that had no effect.', ['what']),
     rateLimits: gauge('rate_limits', 'Limits of the whole mesh that agents of this replica use.'),
     rateGranted: gauge('rate_granted_per_second', 'What this replica grants of them, in calls per second.'),

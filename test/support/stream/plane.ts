@@ -23,6 +23,7 @@ export class Tally implements GrpcMetrics {
   refusals = 0;
   readonly ends: EndReason[] = [];
   readonly ignoredThings: Ignored[] = [];
+  readonly sentElsewhereFor: ('age' | 'share')[] = [];
   limits = { limits: 0, grantedPerSecond: 0 };
 
   push(bytes: number): void {
@@ -43,6 +44,9 @@ export class Tally implements GrpcMetrics {
   }
   ignored(what: Ignored): void {
     this.ignoredThings.push(what);
+  }
+  sentElsewhere(why: 'age' | 'share'): void {
+    this.sentElsewhereFor.push(why);
   }
   rates(limits: number, grantedPerSecond: number): void {
     this.limits = { limits, grantedPerSecond };
