@@ -1,12 +1,13 @@
 /**
  * Which streams of this replica are told to go elsewhere, and when: so that a replica that comes back, or is new, gets its share of
- * the agents. Two reasons: this replica clearly has more than its fair share (then the excess, the oldest first), or a stream is older
- * than the connection age (then it goes as long as this replica doesn't fall below its share by it, else a fleet would swing from
- * one replica to the other and back). Both together at a bounded pace. Pure: it holds no clock and no socket, and writes nothing.
+ * the agents. Two reasons: this replica has more than its fair share and the difference is clear, here or at the one with the fewest
+ * (then the excess goes, the oldest first), or a stream is older than the connection age (then it goes as long as this replica
+ * doesn't fall below its share by it, else a fleet would swing from one replica to the other and back). Both together at a bounded
+ * pace. Pure: it holds no clock and no socket, and writes nothing.
  *
  * A stream that is told may come back to this very replica: behind one address for several workers every Nth does, and where agents
  * know no other address all do. So the excess goes in rounds: tell, wait until they have moved and been counted, look again.
- * A round that leaves four fifths of the excess doubles the wait before the next, up to the connection age.
+ * A round after which there is as much to do as ever doubles the wait before the next, up to the connection age.
  */
 import { formatDuration, parseDuration } from '../../core/policy/units.js';
 import type { Random } from '../../core/random.js';
@@ -30,7 +31,7 @@ export function connectionAgeOf(text: string): number | undefined {
 const JITTER = 0.1;
 /** Streams told within a second, for whatever reason: 4 % of a core at the replica that takes them. */
 export const toldPerSecondMax = 100;
-/** Clearly more than a fair share: a tenth, and more than two. */
+/** Clearly more, or less, than a fair share: by a tenth, and more than two. */
 const MARGIN = 0.1;
 const MARGIN_MIN = 2;
 /** How far below its share a replica lets itself fall by streams that are merely old and still on their way. */
@@ -43,8 +44,8 @@ const MOVE_MS = 5_000;
 const STAY_MS = 20_000;
 /** Who doesn't move is told again after so long. */
 const AGAIN_MS = 60_000;
-/** A round that leaves more of the excess than this was in vain. */
-const IN_VAIN = 0.8;
+/** Of N workers behind one address one is short: then a round closes an Nth of the gap. Less than half of that is in vain. */
+const PROGRESS = 0.5;
 
 export interface AgeOptions<S> {
   /** Milliseconds; 0: nobody is ever told. */
@@ -84,8 +85,8 @@ interface Held {
 type Rebalancing =
   | { readonly kind: 'even' }
   | { readonly kind: 'uneven'; readonly sinceMs: number }
-  | { readonly kind: 'telling'; readonly excess: number; readonly fairShare: number; left: number }
-  | { readonly kind: 'moving'; readonly excess: number; readonly untilMs: number };
+  | { readonly kind: 'telling'; readonly fairShare: number; left: number }
+  | { readonly kind: 'moving'; readonly untilMs: number };
 
 export class ConnectionAge<S extends object> {
   readonly #options: AgeOptions<S>;
@@ -93,6 +94,8 @@ export class ConnectionAge<S extends object> {
   readonly #held = new Map<S, Held>();
   #state: Rebalancing = { kind: 'even' };
   #pauseMs = MOVE_MS;
+  /** The smallest gap to the one with the fewest that a round has set out with since all was even. */
+  #least = Number.POSITIVE_INFINITY;
   #others = 0;
 
   constructor(options: AgeOptions<S>) {
@@ -121,22 +124,20 @@ export class ConnectionAge<S extends object> {
     const agents = this.#staying(now);
     const total = others.reduce((sum, count) => sum + count, this.#held.size);
     const fairShare = total / (others.length + 1);
-    const before = this.#state;
-    const round = this.#advance(now, agents, fairShare);
+    const round = this.#advance(now, agents, fairShare, Math.min(...others));
     const shed = this.#shed(now, agents);
-    // All of them have only just come: it begins as soon as one has not.
-    if (round && shed.length === 0) this.#state = before;
     const old = this.#old(now, agents - shed.length, fairShare, toldPerSecondMax - shed.length);
     const tell = [
       ...shed.map((stream) => ({ stream, why: 'share' as const })),
       ...old.map((stream) => ({ stream, why: 'age' as const })),
     ];
-    return round && shed.length > 0 ? { tell, round } : { tell };
+    return round ? { tell, round } : { tell };
   }
 
   #rest(): void {
     this.#state = { kind: 'even' };
     this.#pauseMs = MOVE_MS;
+    this.#least = Number.POSITIVE_INFINITY;
   }
 
   /** Without those that have been told and are on their way. */
@@ -147,10 +148,11 @@ export class ConnectionAge<S extends object> {
   }
 
   /** All transitions but the one at the end of telling. Answers the round that begins. */
-  #advance(now: number, agents: number, fairShare: number): Round | undefined {
+  #advance(now: number, agents: number, fairShare: number, fewest: number): Round | undefined {
     const state = this.#state;
     const excess = agents - Math.ceil(fairShare);
-    const clearly = agents - fairShare > Math.max(MARGIN_MIN, MARGIN * fairShare);
+    const difference = Math.max(agents - fairShare, fairShare - fewest);
+    const clearly = excess > 0 && difference > Math.max(MARGIN_MIN, MARGIN * fairShare);
     if (state.kind === 'telling') return undefined;
     if (state.kind === 'moving' && now < state.untilMs) return undefined;
     if (!clearly) {
@@ -163,10 +165,13 @@ export class ConnectionAge<S extends object> {
     }
     if (state.kind === 'uneven' && now - state.sinceMs < (this.#options.settleMs ?? SETTLE_MS))
       return undefined;
-    if (state.kind === 'moving')
-      this.#pauseMs =
-        excess > state.excess * IN_VAIN ? Math.min(this.#pauseMs * 2, this.#options.ageMs) : MOVE_MS;
-    this.#state = { kind: 'telling', excess, fairShare, left: excess };
+    // All of them have only just come: it begins as soon as one has not.
+    if (this.#candidates(now, 0).next().done) return undefined;
+    const gap = agents - fewest;
+    const inVain = gap > this.#least * (1 - PROGRESS / (this.#others + 1));
+    this.#pauseMs = inVain ? Math.min(this.#pauseMs * 2, this.#options.ageMs) : MOVE_MS;
+    this.#least = Math.min(this.#least, gap);
+    this.#state = { kind: 'telling', fairShare, left: excess };
     return { agents, fairShare, telling: excess };
   }
 
@@ -175,29 +180,37 @@ export class ConnectionAge<S extends object> {
     const state = this.#state;
     if (state.kind !== 'telling') return [];
     const over = Math.min(state.left, agents - Math.ceil(state.fairShare));
-    const told = this.#take(now, Math.min(over, toldPerSecondMax), () => true);
+    const told = this.#take(now, Math.min(over, toldPerSecondMax), 0, () => true);
     state.left -= told.length;
     if (state.left <= 0 || told.length === 0 || over <= told.length)
-      this.#state = { kind: 'moving', excess: state.excess, untilMs: now + this.#pauseMs };
+      this.#state = { kind: 'moving', untilMs: now + this.#pauseMs };
     return told;
   }
 
   #old(now: number, agents: number, fairShare: number, most: number): S[] {
     const over = agents - Math.ceil(fairShare) + Math.floor(SLACK * fairShare);
-    return this.#take(now, Math.min(over, most), ({ dueAtMs }) => dueAtMs <= now);
+    const agedMs = this.#options.ageMs * (1 - JITTER);
+    return this.#take(now, Math.min(over, most), agedMs, ({ dueAtMs }) => dueAtMs <= now);
   }
 
-  #take(now: number, count: number, wanted: (held: Held) => boolean): S[] {
-    const { ready, stayMs = STAY_MS } = this.#options;
+  #take(now: number, count: number, agedMs: number, wanted: (held: Held) => boolean): S[] {
     const taken: S[] = [];
     if (count <= 0) return taken;
-    for (const [stream, held] of this.#held) {
-      if (now - held.openedAtMs < stayMs) break;
-      if (now - held.toldAtMs < AGAIN_MS || !wanted(held) || !ready(stream)) continue;
+    for (const [stream, held] of this.#candidates(now, agedMs)) {
+      if (!wanted(held)) continue;
       held.toldAtMs = now;
       taken.push(stream);
       if (taken.length >= count) break;
     }
     return taken;
+  }
+
+  /** Those here for so long at least, the oldest first. */
+  *#candidates(now: number, agedMs: number): Generator<[S, Held], undefined> {
+    const { ready, stayMs = STAY_MS } = this.#options;
+    for (const [stream, held] of this.#held) {
+      if (now - held.openedAtMs < Math.max(stayMs, agedMs)) return;
+      if (now - held.toldAtMs >= AGAIN_MS && ready(stream)) yield [stream, held];
+    }
   }
 }
