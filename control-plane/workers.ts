@@ -166,7 +166,8 @@ class Primary {
 
   #hear(life: Life, message: ToPrimary): void {
     const { worker } = life;
-    if (message.kind === 'hello') say(worker, { kind: 'start', options: life.options });
+    if (message.kind === 'hello' && this.#closing) say(worker, { kind: 'stop', signal: undefined });
+    else if (message.kind === 'hello') say(worker, { kind: 'start', options: life.options });
     else if (message.kind === 'ready') life.settle.ready(message.ready);
     else if (message.kind === 'failed') life.settle.failed(errorOf(message.failure));
     else if (message.kind === 'figures') this.#gatherings.answered(worker, message.id, message.text);
