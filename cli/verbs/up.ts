@@ -93,7 +93,11 @@ export function upVerb(context: Context): Command {
     const { io } = context;
     // Heard from the start: a signal while it starts is a signal to stop.
     const interrupted = io.interrupted();
-    const { workers, failed, ...plane } = await start(options.workers, {
+    let stopping = false;
+    void interrupted.then(() => {
+      stopping = true;
+    });
+    const starting = start(options.workers, {
       rest: options.rest,
       grpc: options.grpc,
       store: options.store,
@@ -107,6 +111,13 @@ export function upVerb(context: Context): Command {
       reflection: options.reflection,
       logLevel: options.logLevel,
     });
+    const started = await starting.catch((error: unknown) => {
+      // Ctrl-C reaches workers before they listen for it as well, and then it is what they ended of.
+      if (stopping && options.workers > 1) return undefined;
+      throw error;
+    });
+    if (!started) return;
+    const { workers, failed, ...plane } = started;
     const { restUrl: rest, grpcAddress: grpc, store, mesh, replica } = plane;
     io.stdout.write(`${JSON.stringify({ rest, grpc, store, mesh, replica, workers })}\n`);
     await plane.close(await Promise.race([interrupted, ...(failed ? [failed] : [])]));

@@ -4,7 +4,7 @@
  * alone makes it drain and end, and the primary starts another. Without the primary Node ends it at once.
  */
 import { systemClock, wait } from '../../core/clock.js';
-import { type ControlPlane, startControlPlane } from '../main.js';
+import type { ControlPlane } from '../main.js';
 import type { Siblings } from '../telemetry/siblings.js';
 import { failureOf, isMessage, type ToPrimary, type ToWorker, type WorkerOptions } from './messages.js';
 
@@ -43,6 +43,8 @@ let starting: Promise<ControlPlane | undefined> | undefined;
 
 async function start(options: WorkerOptions): Promise<ControlPlane | undefined> {
   try {
+    // Loaded here, so that signals are heard from the start.
+    const { startControlPlane } = await import('../main.js');
     const plane = await startControlPlane(options, siblings);
     const { restUrl, grpcAddress, mesh, store } = plane;
     await say({ kind: 'ready', ready: { restUrl, grpcAddress, mesh, store } });
