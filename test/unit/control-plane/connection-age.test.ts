@@ -100,6 +100,24 @@ describe('the connection age', () => {
     expect(Math.max(...made.moves.values())).to.be.at.most(3);
   });
 
+  it('tells no more in one round than were too many at its beginning, whoever comes back', () => {
+    const made = fleet(2, 1000, { next: (from) => from, at: (i) => (i < 900 ? 0 : 1) });
+    made.run(28);
+    expect(total(made)).to.equal(400);
+    expect(Math.max(...made.moves.values())).to.equal(1);
+  });
+
+  it('lets a stream stay for 20 s at least', () => {
+    const age = new ConnectionAge<object>({
+      ageMs: HALF_HOUR_MS,
+      random: seededRandom(1),
+      ready: () => true,
+    });
+    for (let i = 0; i < 10; i++) age.came({}, 5000);
+    for (let now = 5000; now < 25_000; now += 1000) expect(age.turn(now, [0]).tell).to.deep.equal([]);
+    expect(age.turn(25_000, [0]).tell).to.have.length(5);
+  });
+
   it('gives up on agents that know no other address, ever less often', () => {
     const made = fleet(2, 100, { next: (from) => from, at: (i) => (i < 95 ? 0 : 1) });
     made.run(600);
@@ -119,6 +137,7 @@ describe('the connection age', () => {
       expect(unevenness(made), `minute ${minute}: ${made.counts}`).to.be.at.most(0.12);
     }
     expect(made.why.age).to.be.above(2000);
+    expect(made.told.slice(27 * 60, 30 * 60).flat()).to.satisfy((told: number[]) => told.some((n) => n > 0));
     // In the first minute at which one could be told, few are.
     expect(
       made.told
@@ -127,6 +146,17 @@ describe('the connection age', () => {
         .reduce((a, b) => a + b),
     ).to.be.below(1000);
     expect(most(made.told)).to.be.at.most(toldPerSecondMax);
+  });
+
+  it('moves no more old streams than leave a replica its share', () => {
+    const made = fleet(2, 2, { at: () => 0 });
+    made.run(26 * 60);
+    expect(made.counts).to.deep.equal([2, 0]);
+    made.run(8 * 60);
+    for (let minute = 0; minute < 90; minute++) {
+      made.run(60);
+      expect(made.counts, `minute ${minute}`).to.deep.equal([1, 1]);
+    }
   });
 
   it('tells nobody at 0, nor where there is no other replica', () => {
