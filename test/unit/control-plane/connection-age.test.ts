@@ -118,6 +118,22 @@ describe('the connection age', () => {
     expect(age.turn(25_000, [0]).tell).to.have.length(5);
   });
 
+  it('tells a stream that does not move again after a minute at the earliest', () => {
+    const age = new ConnectionAge<object>({
+      ageMs: HALF_HOUR_MS,
+      random: seededRandom(1),
+      ready: () => true,
+    });
+    for (let i = 0; i < 10; i++) age.came({}, 0);
+    const told = new Map<object, number[]>();
+    for (let now = 1000; now < 600_000; now += 1000)
+      for (const { stream } of age.turn(now, [0]).tell) told.set(stream, [...(told.get(stream) ?? []), now]);
+    expect(told.size).to.be.above(4);
+    for (const times of told.values())
+      for (const [i, at] of times.slice(1).entries()) expect(at - (times[i] ?? 0)).to.be.at.least(MINUTE_MS);
+    expect(Math.max(...[...told.values()].map(({ length }) => length))).to.be.above(1);
+  });
+
   it('gives up on agents that know no other address, ever less often', () => {
     const made = fleet(2, 100, { next: (from) => from, at: (i) => (i < 95 ? 0 : 1) });
     made.run(600);
