@@ -213,11 +213,11 @@ class Primary {
     const waitMs = restarts.ended(this.#clock.now());
     if (waitMs === undefined) {
       const text = `worker ${number} (${replica}) ended ${endsMax} times within ${withinSeconds} s, at last with ${why}: its log says more`;
-      this.#logger.error({ worker: number, replica, why }, 'a worker ends again and again; giving up');
+      this.#logger.error({ worker: replica, why }, 'a worker ends again and again; giving up');
       void this.#close(undefined).then(() => this.#fail(new MeshError('internal', text)));
       return;
     }
-    this.#logger.warn({ worker: number, replica, why, waitMs }, 'a worker has ended; starting it again');
+    this.#logger.warn({ worker: replica, why, waitMs }, 'a worker has ended; starting it again');
     const timer = this.#clock.after(
       waitMs,
       () => {
@@ -233,7 +233,7 @@ class Primary {
     this.#restarted++;
     try {
       await this.#begin(slot, this.#later);
-      this.#logger.info({ worker: slot.number, replica: slot.replica }, 'a worker serves again');
+      this.#logger.info({ worker: slot.replica }, 'a worker serves again');
     } catch (error) {
       if (this.#closing) return;
       if (slot.life?.ready) void this.#close(undefined).then(() => this.#fail(error as Error));
