@@ -12,6 +12,7 @@ import { type Bare, Generators, startBare } from './fleet/parts.js';
 import * as strains from './fleet/strains.js';
 import { conclude, type Figure, type Row, spread } from './harness.js';
 import { type Plane, startPlane } from './plane.js';
+import { inspected, inspectorIn } from './profile/inspector.js';
 import { startRedis } from './redis.js';
 
 const { values: flags } = parseArgs({
@@ -222,8 +223,9 @@ const STALLED_MS = 60_000;
 const UNHINDERED_MS = 30_000;
 
 /** A hundred edits, readers that don't read, all the reports it can take, another replica that dies. */
-async function strained({ generators, plane, server }: Fleet, store: string, table: Table): Promise<void> {
-  const parts = { generators, plane, server, agents: AGENTS };
+async function strained(fleet: Fleet & { inspector: string }, store: string, table: Table): Promise<void> {
+  const { generators, plane, server, inspector } = fleet;
+  const parts = { generators, plane, server, agents: AGENTS, inspector };
   const edits = await strains.edits(plane, server, AGENTS);
   table.row('a hundred edits in a row: first put to the last agent level', `${edits.lastMs.toFixed(0)} ms`);
   table.row('a hundred edits: messages for each agent', edits.messages.toFixed(1));
@@ -314,7 +316,11 @@ async function main(): Promise<void> {
   let bare: BareServer[] = [];
   try {
     generators = await Generators.start(GENERATORS);
-    plane = await startPlane(redis.url);
+    let inspector = '';
+    const onErrorLine = (line: string) => {
+      inspector = inspectorIn(line) ?? inspector;
+    };
+    plane = await startPlane(redis.url, { nodeFlags: [inspected], onErrorLine });
     const spec = { timeout: '1s', circuit: { scope: 'cluster' }, bulkhead: { maxConcurrent: 100 } };
     for (const callee of CALLEES) await plane.put(`${callee}-default`, callee, spec);
     const port = Number(plane.grpc.split(':').at(-1));
@@ -332,7 +338,7 @@ async function main(): Promise<void> {
         single = await fans(fleet, table);
       },
       steady: () => steady(fleet, table),
-      strained: () => strained(fleet, redis.url, table),
+      strained: () => strained({ ...fleet, inspector }, redis.url, table),
     };
     for (const [name, part] of Object.entries(parts)) if (wanted(name)) await part();
     if (flags.only !== undefined && flags.only !== 'fans') return;

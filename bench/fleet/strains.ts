@@ -5,13 +5,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { percentile, spread } from '../harness.js';
 import type { Plane } from '../plane.js';
+import { Profiler } from '../profile/inspector.js';
 import { CALLEES, change, metric, quiet, type Server } from './measures.js';
 import { cpuMs, type Generators, instant } from './parts.js';
 
 const EDITS = 100;
 const LEVEL_WITHIN_MS = 60_000;
 const POLL_MS = 50;
-const SAMPLE_MS = 500;
+const HELD_AFTER_MS = 20_000;
 
 export interface Edits {
   /** From the first put to the last agent that has the last edit. */
@@ -59,25 +60,26 @@ async function pending({ rest }: Plane): Promise<number> {
 export interface Readers {
   /** 99th percentile of changes among those that read, as a median. */
   readonly p99Ms: number;
-  /** The least that was in use at any time: what no collection of garbage makes less. */
+  /** What the control plane held when they had read nothing for twenty seconds: after thirty they are cut. */
   readonly heldKb: number;
 }
 
 /** Changes for so long, while `stalled` agents in each process read nothing. */
 export async function readers(
-  parts: { generators: Generators; plane: Plane; server: Server; agents: number },
+  parts: { generators: Generators; plane: Plane; server: Server; agents: number; inspector: string },
   { stalled, forMs, round }: { stalled: number; forMs: number; round: number },
 ): Promise<Readers> {
-  const { generators, plane, server, agents } = parts;
+  const { generators, plane, server, agents, inspector } = parts;
   generators.tell({ type: 'stall', fleet: server.name, count: stalled });
-  const sampling = sampler(plane);
+  const start = instant();
+  let heldKb = Number.NaN;
   const p99s: number[] = [];
   const end = instant() + forMs;
   for (let i = 0; instant() < end; i++) {
     const { p99Ms } = await change(generators, plane, server, 0, 1_000 * round + i);
     p99s.push(p99Ms);
+    if (Number.isNaN(heldKb) && instant() - start > HELD_AFTER_MS) heldKb = await held(plane, inspector);
   }
-  const heldKb = await sampling.end();
   generators.tell({ type: 'stall', fleet: server.name, count: 0 });
   await back(plane, agents);
   return { p99Ms: spread(p99s).median, heldKb };
@@ -92,25 +94,14 @@ async function back(plane: Plane, agents: number): Promise<void> {
   }
 }
 
-function sampler(plane: Plane): { end(): Promise<number> } {
-  let over = false;
-  let least = Number.POSITIVE_INFINITY;
-  const sample = async () => {
-    while (!over) {
-      const used = await metric(plane, 'nodejs_heap_size_used_bytes');
-      const outside = await metric(plane, 'nodejs_external_memory_bytes');
-      least = Math.min(least, (used + outside) / 1024);
-      await pause(SAMPLE_MS);
-    }
-  };
-  const samples = sample();
-  return {
-    async end() {
-      over = true;
-      await samples;
-      return least;
-    },
-  };
+/** Of the control plane's process, kilobytes, without what nobody holds any more. */
+async function held(plane: Plane, inspector: string): Promise<number> {
+  const profiler = await Profiler.connect(inspector, 1_000);
+  await profiler.collectGarbage();
+  profiler.close();
+  const used = await metric(plane, 'nodejs_heap_size_used_bytes');
+  const outside = await metric(plane, 'nodejs_external_memory_bytes');
+  return (used + outside) / 1024;
 }
 
 export interface Ingest {

@@ -1,5 +1,5 @@
 /**
- * The files that nobody runs here but everybody relies on: docker-compose.yml, Dockerfile, .dockerignore and .ci/run. Their
+ * The files that nobody runs here but everybody relies on: docker-compose.yml, kubernetes.yaml, Dockerfile, .dockerignore and .ci/run. Their
  * structure is checked, and that every script, flag and path they name exists.
  */
 import { execFile } from 'node:child_process';
@@ -7,10 +7,12 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { expect } from 'chai';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { Context } from '../../cli/context.js';
 import { systemIo } from '../../cli/io.js';
 import { buildProgram } from '../../cli/program.js';
+import { connectionAgeOf } from '../../control-plane/grpc/age.js';
+import { createTelemetry } from '../../control-plane/telemetry/metrics.js';
 import { root } from '../support/markdown.js';
 
 interface Service {
@@ -133,6 +135,86 @@ describe('docker-compose.yml', () => {
   it('takes images by their plain names', () => {
     for (const [name, { image }] of Object.entries(services))
       expect(image, name).to.match(/^[a-z]+(:[\w.-]+)?$/);
+  });
+});
+
+interface Manifest {
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+  // biome-ignore lint/suspicious/noExplicitAny: Kubernetes' own shapes, looked into where they matter
+  readonly spec: any;
+}
+
+describe('kubernetes.yaml', () => {
+  const manifests = parseAllDocuments(read('kubernetes.yaml')).map((each) => {
+    expect(each.errors).to.deep.equal([]);
+    return each.toJS() as Manifest;
+  });
+  const of = (kind: string): Manifest['spec'] => manifests.find((each) => each.kind === kind)?.spec;
+  const pod = of('Deployment').template;
+  const [container] = pod.spec.containers;
+
+  it('has what keeps replicas there, and as many as there are agents for', () => {
+    expect(manifests.map(({ kind }) => kind)).to.deep.equal([
+      'Deployment',
+      'Service',
+      'PodDisruptionBudget',
+      'HorizontalPodAutoscaler',
+    ]);
+    for (const { metadata } of manifests) expect(metadata.name).to.equal('switchgear');
+    const { app } = pod.metadata.labels;
+    expect(of('Deployment').selector.matchLabels.app).to.equal(app);
+    expect(of('Service').selector.app).to.equal(app);
+    expect(of('PodDisruptionBudget').selector.matchLabels.app).to.equal(app);
+    expect(of('HorizontalPodAutoscaler').scaleTargetRef.name).to.equal('switchgear');
+  });
+
+  it('runs a command that exists, with flags and variables that exist, on the image of the Dockerfile', () => {
+    checkCommand(container.args, 'args');
+    const { version } = JSON.parse(read('package.json'));
+    expect(container.image).to.equal(`switchgear:${version}`);
+    const variables = read('docs/configuration.md');
+    for (const { name } of container.env) expect(variables).to.include(`\`${name}\``);
+    expect(connectionAgeOf(container.env.at(-1).value)).to.be.above(0);
+  });
+
+  it('listens where it says, and is asked what the REST interface answers', () => {
+    for (const [flag, name] of [
+      ['--rest', 'rest'],
+      ['--grpc', 'grpc'],
+    ]) {
+      const port = Number(container.args[container.args.indexOf(flag) + 1].split(':')[1]);
+      expect(container.ports).to.deep.include({ name, containerPort: port });
+      expect(of('Service').ports).to.deep.include({ name, port, targetPort: name });
+    }
+    const paths = [...read('control-plane/rest/health.ts').matchAll(/'(\/[a-z]+)'/g)].map(([, path]) => path);
+    for (const probe of [container.readinessProbe, container.livenessProbe])
+      expect(paths).to.include(probe.httpGet.path);
+  });
+
+  it('mounts each file that a flag names', () => {
+    for (const flag of ['--tls-cert', '--tls-key', '--token-file']) {
+      const file: string = container.args[container.args.indexOf(flag) + 1];
+      const mount = container.volumeMounts.find(({ mountPath }: { mountPath: string }) =>
+        file.startsWith(`${mountPath}/`),
+      );
+      expect(mount, file).to.include({ readOnly: true });
+      expect(pod.spec.volumes.map(({ name }: { name: string }) => name)).to.include(mount.name);
+    }
+  });
+
+  it('leaves time to drain', () => {
+    const [, waitMs] =
+      /setTimeout\(\(\) => \{\}, (\d+)\)/.exec(container.lifecycle.preStop.exec.command[2]) ?? [];
+    // Five seconds for the drain, ten until all is closed.
+    expect(pod.spec.terminationGracePeriodSeconds * 1000 - Number(waitMs)).to.be.at.least(15_000);
+  });
+
+  it('scales by a metric that the control plane has', async () => {
+    const [{ pods }] = of('HorizontalPodAutoscaler').metrics;
+    const telemetry = createTelemetry({ mesh: 'm', replica: 'r' });
+    expect((await telemetry.scrape()).text).to.include(`# TYPE ${pods.metric.name} gauge`);
+    expect(Number(pods.target.averageValue)).to.be.below(10_000);
   });
 });
 
