@@ -57,7 +57,8 @@ describe('each kind of call under limits', () => {
 
     it(`${kind}: under auto, as many as the limit allows and no more`, async () => {
       const callee = await kit.callee({ bulkhead: { maxConcurrent: 'auto' } });
-      kit.server.play(['message', 'gate', 'ok']);
+      // A first message, where it comes early, is what the limit grows by.
+      kit.server.play(['gate', 'message', 'ok']);
       const under = Array.from({ length: FIRST_LIMIT }, () => callee.ask(kind));
       await until(() => kit.server.attempts.length === FIRST_LIMIT, { what: 'so many calls' });
       expect((await callee.call(kind)).rejected).to.equal('overloaded');
