@@ -85,7 +85,9 @@ describe('instances taken out by the mesh', function () {
     );
     expect(ejected.filter((each) => each.ejected)).to.have.length(1);
     expect(ejected.find((each) => each.ejected)?.address).to.equal(`127.0.0.1:${port}`);
-    for (const mesh of callers) expect(mesh.circuit('inventory').state).to.equal('closed');
+    // The mesh's. An agent's own knows no instances: where its first calls all went to the sick one it may open, on a busy machine.
+    const { cluster } = (await running.get('/v1/circuits/inventory%7Cinventory-default')).body;
+    expect(cluster.state).to.equal('closed');
     const { count } = servers[1]?.calls ?? { count: 0 };
     await until(() => (servers[1]?.calls.count ?? 0) > count + 20, { what: 'calls to the others' });
     failing.forceShutdown();
