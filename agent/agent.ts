@@ -8,7 +8,6 @@
 import { type Clock, wait } from '../core/clock.js';
 import { MeshError } from '../core/errors.js';
 import type { Random } from '../core/random.js';
-import { loadWire } from '../proto/load.js';
 import {
   type Brownout as BrownoutMessage,
   type ControlMessage,
@@ -137,7 +136,7 @@ export class Agent {
       open: (address, listener) => {
         const hello = () => this.#hello();
         const { credentials, token } = options;
-        return new Stream({ address, credentials, token, clock, listener, hello, wire: loadWire });
+        return new Stream({ address, credentials, token, clock, listener, hello });
       },
       listener: {
         connected: (outlet, welcome) => this.#connected(outlet, welcome),

@@ -4,7 +4,7 @@
  * file cut in half, edited or of another release is told apart before anything of it is used.
  */
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 
 const VERSION = 1;
 const FORMAT = 'switchgear-snapshot';

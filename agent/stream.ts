@@ -8,7 +8,7 @@
 import * as grpc from '@grpc/grpc-js';
 import type { Clock, Timer } from '../core/clock.js';
 import { messageOf } from '../core/errors.js';
-import type { Wire } from '../proto/codec.js';
+import { agentSession } from '../proto/agent-session.js';
 import type { AgentMessage, ControlMessage, Hello, Intervals, Welcome } from '../proto/messages.js';
 import { type Address, formatAddress } from './addresses.js';
 import { type ControlChannel, type ControlCredentials, openControlChannel } from './control-channel.js';
@@ -37,8 +37,6 @@ export interface StreamOptions {
   readonly credentials: ControlCredentials;
   readonly token: string | undefined;
   readonly clock: Clock;
-  /** Loads the wire; called at once. */
-  wire(): Promise<Wire>;
   hello(): Hello;
   readonly listener: StreamListener;
 }
@@ -70,10 +68,8 @@ export class Stream implements Outlet {
     this.#deadline = options.clock.after(CONNECT_TIMEOUT_MS, () =>
       this.#end(unavailable(`no welcome within ${CONNECT_TIMEOUT_MS} ms`)),
     );
-    options.wire().then(
-      (wire) => this.#connect(wire),
-      (error: unknown) => this.#end(unavailable(messageOf(error))),
-    );
+    // Not yet: whoever makes it knows it by nothing but what this answers.
+    queueMicrotask(() => this.#connect());
   }
 
   get congested(): boolean {
@@ -107,7 +103,7 @@ export class Stream implements Outlet {
     });
   }
 
-  #connect({ session }: Wire): void {
+  #connect(): void {
     if (this.#over) return;
     const { address, credentials, token } = this.#options;
     const metadata = new grpc.Metadata();
@@ -115,9 +111,9 @@ export class Stream implements Outlet {
       if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
       this.#channel = openControlChannel(address, credentials);
       const call = this.#channel.client.makeBidiStreamRequest(
-        session.path,
-        session.requestSerialize,
-        session.responseDeserialize,
+        agentSession.path,
+        agentSession.requestSerialize,
+        agentSession.responseDeserialize,
         metadata,
       );
       this.#call = call;

@@ -76,7 +76,7 @@ function call(mesh: Mesh, callee: string): void {
 }
 
 async function start({ service, from, count, controlPlanes, callees }: Start): Promise<void> {
-  const { connect } = (await import(new URL('../dist/sdk/index.js', import.meta.url).href)) as Sdk;
+  const { connect } = (await import(new URL('../dist/light/sdk.js', import.meta.url).href)) as Sdk;
   for (let i = 0; i < count; i++) {
     const mesh = await connect({
       service,

@@ -58,7 +58,7 @@ function ignore(): void {}
 
 async function connected(plane: Plane): Promise<Mesh> {
   for (const [callee, spec] of Object.entries(policies)) await plane.put(`bench-${callee}`, callee, spec);
-  const { connect } = await built<Sdk>('sdk/index.js');
+  const { connect } = await built<Sdk>('light/sdk.js');
   const mesh = await connect({
     service: 'bench',
     controlPlane: plane.grpc,

@@ -2,7 +2,7 @@
  * The form of the brownout setting, field by field: type, range, default, and what it is for. Its parser reads with it, and OpenAPI is
  * held to it. Built at first use: importing this costs nothing but zod itself.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { DAY_MS, duration, HOUR_MS, must, name, rate, record, sense, whole } from '../policy/leaves.js';
 import { serviceNamePattern } from '../policy/names.js';
 

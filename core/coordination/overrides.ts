@@ -6,7 +6,7 @@
  * Each decision carries a number that grows with every change of the document: all replicas know the same one for the same decision,
  * whenever they came to read it.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Issue } from '../errors.js';
 import { addIssues } from '../policy/issues.js';
 import { choice, DAY_MS, duration, HOUR_MS, must, record, sense } from '../policy/leaves.js';

@@ -3,7 +3,7 @@
  * a name that no policy can have; this is its one parser and its one writer. A halt holds for the rollout it was met in, that is
  * until the policy says something else, and not for what comes after it. At most `HALTS_MAX`, of reasons up to 500 characters.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Issue } from '../errors.js';
 import { addIssues } from './issues.js';
 import type { PolicyRevision } from './model.js';

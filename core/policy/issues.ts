@@ -2,7 +2,7 @@
  * Faults as zod finds them, as issues of ours: each with its path as people write it (`spec.circuit.window`) and what would be
  * right. For every document that is read with the leaves of `leaves.ts`.
  */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Issue } from '../errors.js';
 import { type Path, pathOf } from './plain.js';
 

@@ -2,7 +2,7 @@
  * The form of a policy as JSON Schema (draft 2020-12), for OpenAPI and editors: made from the schema that the parser itself
  * uses, with its descriptions and defaults. What only the parser can say (ranges of durations, combinations) is in words.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { documentSchema } from './schema.js';
 
 export interface JsonSchema {

@@ -2,7 +2,7 @@
  * The kinds of values that fields of a policy hold, as zod schemas whose faults read as what would be right. The text of an
  * issue is made here; `parse.ts` adds the place.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { nearest } from './names.js';
 import { described, isRecord } from './plain.js';
 import {

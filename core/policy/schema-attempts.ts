@@ -1,7 +1,7 @@
 /**
  * The forms of `spec.retry`, `spec.hedge` and `spec.fallback`: what is tried again, beside, and instead.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { defaults } from './defaults.js';
 import {
   DAY_MS,

@@ -1,7 +1,7 @@
 /**
  * The form of `spec.circuit`: when it opens, how it probes, and how a fleet decides together.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { defaults } from './defaults.js';
 import {
   choice,

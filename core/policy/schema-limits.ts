@@ -2,7 +2,7 @@
  * The forms of `spec.bulkhead`, `spec.rateLimit` and `spec.admission`: how many calls at a time, per time, and how few while the
  * callee fails.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { criticalities } from '../criticality.js';
 import { defaults } from './defaults.js';
 import {

@@ -2,7 +2,7 @@
  * The forms of `spec.outlier` (which instances of a callee are left out for a while) and of `spec.classify` (what a status counts
  * as, where the usual reading is wrong for this callee).
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { defaults } from './defaults.js';
 import {
   choice,

@@ -3,7 +3,7 @@
  * OpenAPI and docs/policies.md are held to it. What is read keeps the document's own names (so that faults have its paths);
  * `build.ts` turns it into the model. Built at first use: importing this costs nothing but zod itself.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { defaults } from './defaults.js';
 import {
   choice,

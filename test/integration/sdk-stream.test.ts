@@ -8,7 +8,6 @@ import { expect } from 'chai';
 import { parseAddress } from '../../agent/addresses.js';
 import type { Ending } from '../../agent/reconnect.js';
 import { Stream } from '../../agent/stream.js';
-import { loadWire } from '../../proto/load.js';
 import type { ControlMessage, Hello } from '../../proto/messages.js';
 import { type FakeControlPlane, fakeControlPlane } from '../support/fake-control-plane.js';
 import { until } from '../support/until.js';
@@ -52,13 +51,11 @@ async function open(
   const endings: Ending[] = [];
   const parsed = parseAddress(address);
   if (!parsed) throw new Error(`${address} is no address`);
-  const wire = await loadWire();
   const stream = new Stream({
     address: parsed,
     credentials: { credentials },
     token,
     clock,
-    wire: async () => wire,
     hello: () => hello,
     listener: {
       welcomed: ({ mesh }) => void welcomes.push(mesh),

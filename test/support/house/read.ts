@@ -34,16 +34,16 @@ export function readManifest(): Manifest {
   return json(join(root, 'package.json'));
 }
 
-/** The sources behind the exports map and the bin: `./dist/sdk/index.js` → `sdk/index.ts`. */
+/** The sources behind the exports map, by their types, and the bin: `./dist/sdk/index.d.ts` → `sdk/index.ts`. */
 export function readEntries(): string[] {
   const { exports = {}, bin = {} } = json(join(root, 'package.json'));
-  const targets = Object.values(exports as Record<string, string | { default?: string }>).map((target) =>
-    typeof target === 'string' ? target : (target.default ?? ''),
+  const targets = Object.values(exports as Record<string, string | { types?: string }>).map((target) =>
+    typeof target === 'string' ? target : (target.types ?? ''),
   );
   return [...targets, ...Object.values(bin)]
     .map((target) => target.replace(/^\.\//, ''))
-    .filter((target) => target.startsWith('dist/') && target.endsWith('.js'))
-    .map((target) => target.replace(/^dist\//, '').replace(/\.js$/, '.ts'));
+    .filter((target) => target.startsWith('dist/') && /\.(js|d\.ts)$/.test(target))
+    .map((target) => target.replace(/^dist\//, '').replace(/\.(js|d\.ts)$/, '.ts'));
 }
 
 /** Every package under node_modules, nested ones as well. */
