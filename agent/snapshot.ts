@@ -4,57 +4,66 @@
  * file cut in half, edited or of another release is told apart before anything of it is used.
  */
 import { createHash } from 'node:crypto';
-import * as z from 'zod';
+import { type Fields, type Form, fieldsOf, listOf, mapOf, type Read } from '../core/policy/form.js';
+import { choice, count, number, text } from '../core/policy/leaves.js';
 
 const VERSION = 1;
 const FORMAT = 'switchgear-snapshot';
 
-const text = z.string();
-const count = z.int().nonnegative();
+const right = () => 'is of another shape';
+const fields = <const F extends Fields>(of: F) => fieldsOf(of, right);
+const list = <T>(of: Form<T>) => listOf(of, right);
+const map = <T>(of: Form<T>) => mapOf(of, right);
 
-const revisionSchema = z.object({ revision: count, document: text, hash: text });
+const perhaps = <T>(of: Form<T>): Form<T | undefined, true> => of.optional();
 
-/** `previous`: of a staged rollout, and absent in snapshots of older releases. */
-const documentSchema = revisionSchema.extend({ name: text, previous: revisionSchema.nullish() });
+const revision = { revision: count(), document: text(), hash: text() };
 
-const endpointSchema = z.object({
-  instance: text,
-  address: text,
-  zone: text,
-  version: text,
-  protocol: text,
-  weight: count,
-});
-
-const snapshotSchema = z.object({
-  service: text,
+const snapshotForm = fields({
+  service: text(),
   /** Wall-clock milliseconds, to tell how long the process was away. */
-  savedAt: z.number().nonnegative(),
+  savedAt: number(0),
   /** Of the process that wrote it. */
-  boot: count,
-  session: z.object({ dataset: text, revision: count, policies: z.array(documentSchema) }),
-  endpoints: z.record(text, z.array(endpointSchema)),
+  boot: count(),
+  session: fields({
+    dataset: text(),
+    revision: count(),
+    /** `previous`: of a staged rollout, and absent in snapshots of older releases. */
+    policies: list(fields({ ...revision, name: text(), previous: perhaps(fields(revision).nullable()) })),
+  }),
+  endpoints: map(
+    list(
+      fields({
+        instance: text(),
+        address: text(),
+        zone: text(),
+        version: text(),
+        protocol: text(),
+        weight: count(),
+      }),
+    ),
+  ),
   /** Open ones, by id. */
-  circuits: z.record(text, z.object({ remainingMs: z.number().nonnegative(), openings: count })),
-  callees: z.array(text),
+  circuits: map(fields({ remainingMs: number(0), openings: count() })),
+  callees: list(text()),
   /** Agents among whom limits of the mesh are divided, by id. Absent in snapshots of older releases. */
-  rates: z.record(text, count).optional(),
+  rates: perhaps(map(count())),
   /** Absent: everything ran. Snapshots of older releases have none. */
-  brownout: z
-    .object({
-      level: count,
-      features: z.array(z.object({ name: text, level: count })),
+  brownout: perhaps(
+    fields({
+      level: count(),
+      features: list(fields({ name: text(), level: count() })),
       /** Left when it was saved; 0: it has no end. */
-      ttlMs: count,
-      reason: text,
-      revision: count,
-    })
-    .optional(),
+      ttlMs: count(),
+      reason: text(),
+      revision: count(),
+    }),
+  ),
 });
 
-export type Snapshot = Readonly<z.output<typeof snapshotSchema>>;
+export type Snapshot = Readonly<Read<typeof snapshotForm>>;
 
-const headSchema = z.object({ format: z.literal(FORMAT), version: z.int(), bytes: count, sha256: text });
+const headForm = fields({ format: choice([FORMAT]), version: count(), bytes: count(), sha256: text() });
 
 export function encodeSnapshot(snapshot: Snapshot): string {
   const body = JSON.stringify(snapshot);
@@ -65,19 +74,19 @@ export function encodeSnapshot(snapshot: Snapshot): string {
 /** Throws an Error that says what is wrong, whatever the text. */
 export function decodeSnapshot(content: string, service: string): Snapshot {
   const end = content.indexOf('\n');
-  const head = headSchema.safeParse(json(content.slice(0, Math.max(0, end))));
-  if (!head.success) throw corrupt('it is no snapshot of Switchgear');
-  const { version, bytes, sha256 } = head.data;
+  const head = headForm.read(json(content.slice(0, Math.max(0, end)))).value;
+  if (!head) throw corrupt('it is no snapshot of Switchgear');
+  const { version, bytes, sha256 } = head;
   if (version !== VERSION) throw corrupt(`it has version ${version}, this release reads ${VERSION}`);
   const body = content.slice(end + 1, -1);
   if (Buffer.byteLength(body) !== bytes)
     throw corrupt(`it is cut: ${Buffer.byteLength(body)} of ${bytes} bytes`);
   if (digest(body) !== sha256) throw corrupt('its checksum is wrong');
-  const snapshot = snapshotSchema.safeParse(json(body));
-  if (!snapshot.success) throw corrupt('its content has another shape');
-  if (snapshot.data.service !== service)
-    throw corrupt(`it belongs to the service ${snapshot.data.service.slice(0, 200)}; give each its own file`);
-  return snapshot.data;
+  const snapshot = snapshotForm.read(json(body)).value;
+  if (!snapshot) throw corrupt('its content has another shape');
+  if (snapshot.service !== service)
+    throw corrupt(`it belongs to the service ${snapshot.service.slice(0, 200)}; give each its own file`);
+  return snapshot;
 }
 
 function corrupt(what: string): Error {

@@ -20,7 +20,7 @@ import { readBodyDocument } from './body.js';
 import type { App, RestContext } from './context.js';
 import { etagOf, expectedOf } from './etags.js';
 import { answer } from './negotiate.js';
-import { jsonSchemaOf, operation } from './operation.js';
+import { operation } from './operation.js';
 import { readQuery, summaryOf } from './parameters.js';
 import { type Base, writeSetting } from './settings.js';
 import { writeAnswer, writeHeaders, writeQuery } from './writes.js';
@@ -97,7 +97,7 @@ export function brownoutRoutes(app: App, context: RestContext): void {
       summary: 'Set the level, the features, the rules; what is not named stays',
       query: writeQuery,
       headers: writeHeaders,
-      body: jsonSchemaOf(sentSchema(), 'input'),
+      body: sentSchema().jsonSchema(),
       answer: z.union([brownoutWriteAnswer, brownoutPreview]),
       problems: [412, 413, 415, 422, 503],
     }),

@@ -23,7 +23,7 @@ import { namesOf, presentCircuits } from './circuits.js';
 import { leftMs, overrideShown, showOverride } from './cluster-circuits.js';
 import type { App, RestContext } from './context.js';
 import { answer } from './negotiate.js';
-import { jsonSchemaOf, operation } from './operation.js';
+import { operation } from './operation.js';
 import { readPath, readQuery, summaryOf, textParameter } from './parameters.js';
 import { writeSetting } from './settings.js';
 import { writeAnswer, writeHeaders } from './writes.js';
@@ -69,7 +69,7 @@ export function overrideRoutes(app: App, context: RestContext): void {
       shownAs: overridePath,
       summary: 'Force a circuit open or closed',
       path: shownPath,
-      body: jsonSchemaOf(overrideSchema(), 'input'),
+      body: overrideSchema().jsonSchema(),
       answer: overrideAnswer,
       problems: [404, 413, 415, 422, 503],
     }),
@@ -123,7 +123,7 @@ export function overrideRoutes(app: App, context: RestContext): void {
     operation({
       ...common,
       summary: 'Let no circuit of the mesh open',
-      body: jsonSchemaOf(freezeSchema(), 'input'),
+      body: freezeSchema().jsonSchema(),
       answer: freezeWriteAnswer,
       problems: [413, 415, 422, 503],
     }),

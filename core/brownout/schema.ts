@@ -1,9 +1,22 @@
 /**
  * The form of the brownout setting, field by field: type, range, default, and what it is for. Its parser reads with it, and OpenAPI is
- * held to it. Built at first use: importing this costs nothing but zod itself.
+ * held to it. Built at first use.
  */
-import * as z from 'zod';
-import { DAY_MS, duration, HOUR_MS, must, name, rate, record, sense, whole } from '../policy/leaves.js';
+import { listOf, mapOf } from '../policy/form.js';
+import {
+  DAY_MS,
+  duration,
+  HOUR_MS,
+  must,
+  name,
+  number,
+  rate,
+  reason,
+  record,
+  sense,
+  text,
+  whole,
+} from '../policy/leaves.js';
 import { serviceNamePattern } from '../policy/names.js';
 
 export const levelMax = 4;
@@ -21,8 +34,7 @@ const nameRight = 'a name of letters, digits and . _ : - (at most 128)';
 
 function latency() {
   const right = must('an object of percentiles and durations, as { p99: 800ms } (p50 to p99.9)');
-  return z
-    .record(z.string(), duration(1, HOUR_MS), { error: right })
+  return mapOf(duration(1, HOUR_MS), right)
     .check(
       sense((limits, fault) => {
         const names = Object.keys(limits);
@@ -44,21 +56,19 @@ function latency() {
 
 function when() {
   return record({
-    openCircuits: whole(1, 10_000).exactOptional().describe('Circuits open somewhere in the mesh, at least.'),
-    circuit: name(serviceNamePattern, nameRight)
-      .exactOptional()
-      .describe('A callee of which a circuit is open.'),
-    agents: whole(1, 100_000).exactOptional().describe('Beside `circuit`: at so many agents; absent: 1.'),
+    openCircuits: whole(1, 10_000).optional().describe('Circuits open somewhere in the mesh, at least.'),
+    circuit: name(serviceNamePattern, nameRight).optional().describe('A callee of which a circuit is open.'),
+    agents: whole(1, 100_000).optional().describe('Beside `circuit`: at so many agents; absent: 1.'),
     callee: name(serviceNamePattern, nameRight)
-      .exactOptional()
+      .optional()
       .describe('A service, for the rates and the latency of its calls over the last 10 s.'),
-    slowRate: rate(0, 1, { aboveMin: true }).exactOptional().describe('Of its calls slow, at least.'),
-    failureRate: rate(0, 1, { aboveMin: true }).exactOptional().describe('Of its calls failed, at least.'),
+    slowRate: rate(0, 1, { aboveMin: true }).optional().describe('Of its calls slow, at least.'),
+    failureRate: rate(0, 1, { aboveMin: true }).optional().describe('Of its calls failed, at least.'),
     latency: latency()
-      .exactOptional()
+      .optional()
       .describe('Percentiles of how long its calls took, each with a limit that is reached or passed.'),
     minimumCalls: whole(1, 1_000_000)
-      .prefault(20)
+      .usually(20)
       .describe('Calls below which its rates and its latency say nothing.'),
   }).check(
     sense(({ openCircuits, circuit, agents, callee, slowRate, failureRate, latency: limits }, fault) => {
@@ -82,9 +92,9 @@ function rule() {
   return record({
     level: whole(1, levelMax).describe('The level while it is on.'),
     when: when().describe('What has to hold, all of it.'),
-    for: duration(0, HOUR_MS).prefault('10s').describe('It turns on when that has held for so long.'),
+    for: duration(0, HOUR_MS).usually('10s').describe('It turns on when that has held for so long.'),
     clearAfter: duration(0, DAY_MS)
-      .prefault('60s')
+      .usually('60s')
       .describe('It turns off when that has not held for so long.'),
   });
 }
@@ -93,21 +103,15 @@ function fields() {
   const featuresRight = must('an object of feature names and levels, as { recommendations: 2 }');
   const rulesRight = must('a list of rules, each { level, when, for, clearAfter }');
   return {
-    level: whole(0, levelMax).exactOptional().describe("The operator's level; 0: rules alone decide."),
-    reason: z
-      .string({ error: must('a text that says why') })
-      .trim()
-      .min(1, { error: 'must say why, in a few words' })
-      .max(REASON_LENGTH_MAX, { error: `must have at most ${REASON_LENGTH_MAX} characters` })
-      .regex(/^\P{Cc}*$/u, { error: 'must be one line of visible characters' })
-      .exactOptional()
+    level: whole(0, levelMax).optional().describe("The operator's level; 0: rules alone decide."),
+    reason: reason(REASON_LENGTH_MAX, must('a text that says why'))
+      .optional()
       .describe('Why; needed above level 0.'),
     ttl: duration(1000, 7 * DAY_MS)
-      .exactOptional()
+      .optional()
       .describe('After which the level is 0 again; absent: until somebody says so.'),
-    features: z
-      .record(z.string(), whole(1, levelMax), { error: featuresRight })
-      .exactOptional()
+    features: mapOf(whole(1, levelMax), featuresRight)
+      .optional()
       .check(
         sense((features, fault) => {
           const names = Object.keys(features);
@@ -117,10 +121,8 @@ function fields() {
         }),
       )
       .describe(`The level that switches each feature off; one that is not named: ${levelOfUnknown}.`),
-    rules: z
-      .array(rule(), { error: rulesRight })
-      .max(RULES_MAX, { error: `must be at most ${RULES_MAX} rules` })
-      .exactOptional()
+    rules: listOf(rule(), rulesRight, { most: [RULES_MAX, `must be at most ${RULES_MAX} rules`] })
+      .optional()
       .describe('Raise the level by themselves.'),
   };
 }
@@ -142,8 +144,8 @@ function sentForm() {
 function storedForm() {
   return record({
     ...fields(),
-    author: z.string().exactOptional(),
-    setAt: z.number().exactOptional(),
+    author: text().optional(),
+    setAt: number().optional(),
   });
 }
 

@@ -83,8 +83,7 @@ export function parseFields(input: unknown): FieldsResult {
   const issues: Issue[] = [];
   const plain = plainCopy(input, issues);
   if (plain === undefined) return { ok: false, issues };
-  const { error } = sentSchema().safeParse(plain);
-  if (error) addIssues(error.issues, issues);
+  addIssues(sentSchema().read(plain).wrong, issues);
   if (issues.length > 0 || !isRecord(plain)) return { ok: false, issues: issues.slice(0, 100) };
   return { ok: true, fields: plain as BrownoutFields };
 }
@@ -126,10 +125,10 @@ export function parseSetting(document: string): SettingResult {
     return { ok: false, issues: [{ path: '', message: 'is no JSON' }] };
   }
   if (plain === undefined) return { ok: false, issues };
-  const { data, error } = storedSchema().safeParse(plain);
-  if (error) addIssues(error.issues, issues);
-  if (!data || issues.length > 0) return { ok: false, issues };
-  const { level = 0, reason = '', author = '', ttl, setAt, features = {}, rules = [] } = data;
+  const { value, wrong } = storedSchema().read(plain);
+  addIssues(wrong, issues);
+  if (!value || issues.length > 0) return { ok: false, issues };
+  const { level = 0, reason = '', author = '', ttl, setAt, features = {}, rules = [] } = value;
   const written = isRecord(plain) && Array.isArray(plain.rules) ? (plain.rules as Plain[]) : [];
   return {
     ok: true,

@@ -6,10 +6,22 @@
  * Each decision carries a number that grows with every change of the document: all replicas know the same one for the same decision,
  * whenever they came to read it.
  */
-import * as z from 'zod';
 import type { Issue } from '../errors.js';
+import { type Form, mapOf } from '../policy/form.js';
 import { addIssues } from '../policy/issues.js';
-import { choice, DAY_MS, duration, HOUR_MS, must, record, sense } from '../policy/leaves.js';
+import {
+  choice,
+  count,
+  DAY_MS,
+  duration,
+  HOUR_MS,
+  must,
+  number,
+  reason,
+  record,
+  sense,
+  text,
+} from '../policy/leaves.js';
 import { canonical, type Plain, plainCopy } from '../policy/plain.js';
 import { formatDuration } from '../policy/units.js';
 
@@ -57,43 +69,38 @@ type Result<T> = ({ readonly ok: true } & T) | { readonly ok: false; readonly is
 
 export type CircuitsSettingResult = Result<{ readonly setting: CircuitsSetting }>;
 
-function reason() {
-  return z
-    .string({ error: must('a text that says why, for everybody who looks') })
-    .trim()
-    .min(1, { error: 'must say why, in a few words' })
-    .max(REASON_LENGTH_MAX, { error: `must have at most ${REASON_LENGTH_MAX} characters` })
-    .regex(/^\P{Cc}*$/u, { error: 'must be one line of visible characters' })
-    .describe('Why, for everybody who looks.');
+function why() {
+  const right = must('a text that says why, for everybody who looks');
+  return reason(REASON_LENGTH_MAX, right).describe('Why, for everybody who looks.');
 }
 
 const ttl = () => duration(1000, 7 * DAY_MS);
 
 function makeSchemas() {
-  const forced = choice('open', 'closed').describe(
+  const forced = choice(['open', 'closed']).describe(
     'open: no call goes through; closed: the mesh keeps no call away, agents go by their own circuits.',
   );
   const stored = {
-    reason: z.string(),
-    author: z.string(),
-    ttl: ttl().exactOptional(),
-    setAt: z.number(),
-    change: z.int().nonnegative(),
+    reason: text(),
+    author: text(),
+    ttl: ttl().optional(),
+    setAt: number(),
+    change: count(),
   };
   return {
     override: record({
       state: forced,
-      reason: reason(),
-      ttl: ttl().prefault('1h').describe('After which it counts no more, from 1s to 7 days.'),
+      reason: why(),
+      ttl: ttl().usually('1h').describe('After which it counts no more, from 1s to 7 days.'),
     }),
     freeze: record({
-      reason: reason(),
+      reason: why(),
       ttl: ttl()
-        .exactOptional()
+        .optional()
         .describe('After which circuits may open again; absent: when somebody thaws them.'),
     }),
     document: record({
-      overrides: z.record(z.string(), z.strictObject({ state: forced, ...stored })).check(
+      overrides: mapOf(record({ state: forced, ...stored }), must('an object')).check(
         sense((entries, fault) => {
           const circuits = Object.keys(entries);
           if (circuits.length > OVERRIDES_MAX) fault([], `must be at most ${OVERRIDES_MAX}`);
@@ -102,15 +109,15 @@ function makeSchemas() {
               fault([circuit], 'is no circuit: <callee>|<policy>[|<method>]');
         }),
       ),
-      frozen: z.strictObject(stored).exactOptional(),
-      changes: z.int().nonnegative(),
+      frozen: record(stored).optional(),
+      changes: count(),
     }),
   };
 }
 
 let made: ReturnType<typeof makeSchemas> | undefined;
 
-/** Built at first use: importing this costs nothing but zod itself. */
+/** Built at first use. */
 function schemas() {
   made ??= makeSchemas();
   return made;
@@ -153,12 +160,12 @@ export function parseFreeze(input: unknown): Result<{ readonly fields: FreezeFie
   return { ok: true, fields: { reason: why, ttlMs } };
 }
 
-function readWith<S extends z.ZodType>(schema: S, input: unknown): Result<{ readonly data: z.output<S> }> {
+function readWith<T>(form: Form<T>, input: unknown): Result<{ readonly data: T }> {
   const issues: Issue[] = [];
   const plain = plainCopy(input, issues);
   if (plain === undefined) return { ok: false, issues };
-  const { data, error } = schema.safeParse(plain);
-  if (error) addIssues(error.issues, issues);
+  const { value: data, wrong } = form.read(plain);
+  addIssues(wrong, issues);
   if (data === undefined || issues.length > 0) return { ok: false, issues: issues.slice(0, 100) };
   return { ok: true, data };
 }

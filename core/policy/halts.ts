@@ -3,9 +3,10 @@
  * a name that no policy can have; this is its one parser and its one writer. A halt holds for the rollout it was met in, that is
  * until the policy says something else, and not for what comes after it. At most `HALTS_MAX`, of reasons up to 500 characters.
  */
-import * as z from 'zod';
 import type { Issue } from '../errors.js';
+import { fieldsOf, listOf } from './form.js';
 import { addIssues } from './issues.js';
+import { count, must, number, text } from './leaves.js';
 import type { PolicyRevision } from './model.js';
 import { canonical, type Plain, plainCopy } from './plain.js';
 
@@ -35,16 +36,20 @@ export type HaltsResult =
   | { readonly ok: true; readonly halts: Halts }
   | { readonly ok: false; readonly issues: readonly Issue[] };
 
-const count = z.int().nonnegative();
-const haltSchema = z.object({
-  policy: z.string().max(256),
-  revision: count,
-  percent: z.number(),
-  reason: z.string(),
-  at: z.number(),
-  resumed: z.object({ author: z.string(), at: z.number() }).optional(),
-});
-const documentSchema = z.object({ halts: z.array(haltSchema).max(HALTS_MAX) });
+const object = must('an object');
+const halt = fieldsOf(
+  {
+    policy: text(must('text'), { most: [256, 'must have at most 256 characters'] }),
+    revision: count(),
+    percent: number(),
+    reason: text(),
+    at: number(),
+    resumed: fieldsOf({ author: text(), at: number() }, object).optional(),
+  },
+  object,
+);
+const halts = listOf(halt, must('a list'), { most: [HALTS_MAX, `must be at most ${HALTS_MAX}`] });
+const form = fieldsOf({ halts }, object);
 
 /** A stored document. Never throws. */
 export function parseHalts(document: string): HaltsResult {
@@ -55,10 +60,10 @@ export function parseHalts(document: string): HaltsResult {
   } catch {
     return { ok: false, issues: [{ path: '', message: 'is no JSON' }] };
   }
-  const { data, error } = documentSchema.safeParse(plain);
-  if (error) addIssues(error.issues, issues);
-  if (!data || issues.length > 0) return { ok: false, issues };
-  return { ok: true, halts: new Map(data.halts.map((halt) => [halt.policy, halt as Halt])) };
+  const { value, wrong } = form.read(plain);
+  addIssues(wrong, issues);
+  if (!value || issues.length > 0) return { ok: false, issues };
+  return { ok: true, halts: new Map(value.halts.map((one) => [one.policy, one])) };
 }
 
 /** The document with this halt in it, if there is one, and without those that hold for nothing any more. */

@@ -1,16 +1,13 @@
 /**
- * The form of a policy as JSON Schema (draft 2020-12), for OpenAPI and editors: made from the schema that the parser itself
- * uses, with its descriptions and defaults. What only the parser can say (ranges of durations, combinations) is in words.
+ * The form of a policy as JSON Schema (draft 2020-12), for OpenAPI and editors: made from the form that the parser itself reads with,
+ * with its descriptions and defaults. What only the parser can say (ranges of durations, combinations) is in words.
  */
-import * as z from 'zod';
+import type { JsonSchema } from './form.js';
 import { documentSchema } from './schema.js';
 
-export interface JsonSchema {
-  readonly [keyword: string]: unknown;
-}
+export type { JsonSchema } from './form.js';
 
 /** Of the document as written: durations and rates are strings. */
 export function policyJsonSchema(): JsonSchema {
-  const { $schema: _, ...schema } = z.toJSONSchema(documentSchema(), { io: 'input', unrepresentable: 'any' });
-  return { title: 'Policy', ...schema };
+  return { title: 'Policy', ...documentSchema().jsonSchema() };
 }

@@ -1,8 +1,16 @@
 /**
- * The kinds of values that fields of a policy hold, as zod schemas whose faults read as what would be right. The text of an
- * issue is made here; `parse.ts` adds the place.
+ * The kinds of values that fields of a policy hold, as forms whose faults read as what would be right. The text of an issue is made
+ * here; `parse.ts` adds the place.
  */
-import * as z from 'zod';
+import {
+  type Check,
+  type Fields as FieldForms,
+  Form,
+  fieldsOf,
+  type Lengths,
+  plainly,
+  type Right,
+} from './form.js';
 import { nearest } from './names.js';
 import { described, isRecord } from './plain.js';
 import {
@@ -22,9 +30,8 @@ export const DAY_MS = 24 * HOUR_MS;
 export const serviceRight = 'a name of letters, digits and . _ : - (at most 128)';
 
 /** `must be …; got …`, or that the field is required. */
-export function must(be: string): (issue: { readonly input?: unknown }) => string {
-  return ({ input }) =>
-    input === undefined ? `is required: ${be}` : `must be ${be}; got ${described(input)}`;
+export function must(be: string): Right {
+  return (value) => (value === undefined ? `is required: ${be}` : `must be ${be}; got ${described(value)}`);
 }
 
 /** Text → milliseconds. */
@@ -49,57 +56,136 @@ export function rate(min: number, max: number, { aboveMin = false } = {}) {
 
 /** A number that is written with its unit. Pattern and range go into the JSON Schema, which knows no units. */
 function measure(
-  error: ReturnType<typeof must>,
+  right: Right,
   pattern: RegExp,
   range: string,
   read: (text: string) => number | undefined,
-) {
-  const text = z.string({ error }).meta({ pattern: pattern.source, 'x-range': range });
-  return text.transform((input, ctx): number => {
-    const number = read(input);
-    if (number !== undefined) return number;
-    ctx.issues.push({ code: 'custom', input, message: error({ input }) });
-    return z.NEVER;
+): Form<number> {
+  return new Form({
+    read: (value, wrong) => {
+      if (typeof value !== 'string') {
+        wrong.push({ path: [], message: right(value), kind: 'type' });
+        return value;
+      }
+      const number = read(value);
+      if (number === undefined) wrong.push({ path: [], message: right(value) });
+      return number ?? value;
+    },
+    schema: () => ({ type: 'string', pattern: pattern.source, 'x-range': range }),
   });
 }
 
-export function whole(min: number, max: number) {
-  const error = must(`a whole number from ${min} to ${max}`);
-  return z.int({ error }).gte(min, { error }).lte(max, { error });
+export function whole(min: number, max: number): Form<number> {
+  const right = must(`a whole number from ${min} to ${max}`);
+  return new Form({
+    read: (value, wrong) => {
+      if (!Number.isInteger(value)) wrong.push({ path: [], message: right(value), kind: 'type' });
+      else if ((value as number) < min || (value as number) > max)
+        wrong.push({ path: [], message: right(value) });
+      return value;
+    },
+    schema: () => ({ type: 'integer', minimum: min, maximum: max }),
+  });
 }
 
-export function choice<const T extends readonly [string, ...string[]]>(...values: T) {
-  const right = must(`one of ${values.join(', ')}`);
-  return z.enum(values, { error: (issue) => right(issue) + suggestion(issue.input, values) });
+/** Any number from this one on. */
+export function number(min = -Number.MAX_VALUE): Form<number> {
+  const right = must(min === 0 ? 'a number, 0 or above' : 'a number');
+  return plainly((value) => typeof value === 'number' && value >= min, right, { type: 'number' });
 }
 
-export function name(pattern: RegExp, right: string) {
-  const error = must(right);
-  return z.string({ error }).regex(pattern, { error });
+/** A whole number, 0 or above. */
+export function count(): Form<number> {
+  return whole(0, Number.MAX_SAFE_INTEGER);
+}
+
+export function flag(): Form<boolean> {
+  return plainly((value) => typeof value === 'boolean', must('true or false'), { type: 'boolean' });
+}
+
+/** One of these words. `right`: instead of naming them all. `hint`: beside it, after what is nearly a word. */
+export function choice<const T extends readonly [string, ...string[]]>(
+  values: T,
+  right: Right = must(`one of ${values.join(', ')}`),
+  hint: (value: unknown) => string = (value) => suggestion(value, values),
+): Form<T[number]> {
+  const known: ReadonlySet<unknown> = new Set(values);
+  const schema =
+    values.length === 1 ? { type: 'string', const: values[0] } : { type: 'string', enum: values };
+  return plainly(
+    (value) => known.has(value),
+    (value) => right(value) + hint(value),
+    schema,
+  );
+}
+
+/** Any text, or one of bounded length; `right`: where it is none. */
+export function text(right: Right = must('text'), { least, most }: Lengths = {}): Form<string> {
+  const schema = {
+    type: 'string',
+    ...(least && { minLength: least[0] }),
+    ...(most && { maxLength: most[0] }),
+  };
+  const form = plainly<string>((value) => typeof value === 'string', right, schema);
+  if (!least && !most) return form;
+  return form.check((value, wrong) => {
+    if (typeof value !== 'string') return;
+    if (least && value.length < least[0]) wrong([], least[1]);
+    if (most && value.length > most[0]) wrong([], most[1]);
+  });
+}
+
+export function name(pattern: RegExp, right: string): Form<string> {
+  return matching(pattern, must(right));
+}
+
+/** Text of this pattern. */
+export function matching(pattern: RegExp, right: Right): Form<string> {
+  return new Form({
+    read: (value, wrong) => {
+      if (typeof value !== 'string') wrong.push({ path: [], message: right(value), kind: 'type' });
+      else if (!pattern.test(value)) wrong.push({ path: [], message: right(value) });
+      return value;
+    },
+    schema: () => ({ type: 'string', pattern: pattern.source }),
+  });
+}
+
+const linePattern = /^\P{Cc}*$/u;
+
+/** Why somebody did something: a line of visible characters, without the blanks around it. */
+export function reason(max: number, right: Right): Form<string> {
+  return new Form({
+    read: (value, wrong) => {
+      if (typeof value !== 'string') {
+        wrong.push({ path: [], message: right(value), kind: 'type' });
+        return value;
+      }
+      const why = value.trim();
+      if (why === '') wrong.push({ path: [], message: 'must say why, in a few words' });
+      else if (why.length > max) wrong.push({ path: [], message: `must have at most ${max} characters` });
+      else if (!linePattern.test(why))
+        wrong.push({ path: [], message: 'must be one line of visible characters' });
+      return why;
+    },
+    schema: () => ({ type: 'string', minLength: 1, maxLength: max, pattern: linePattern.source }),
+  });
 }
 
 /** Hints are dear (edit distances); nobody reads more. */
 const HINTS_MAX = 100;
 
 /** An object of these fields and no others; `refused` are fields that have an answer of their own. */
-export function record<const S extends z.core.$ZodLooseShape>(
-  shape: S,
-  refused: Readonly<Record<string, string>> = {},
-) {
+export function record<const S extends FieldForms>(shape: S, refused: Readonly<Record<string, string>> = {}) {
   const known = Object.keys(shape);
   const right = must(`an object with any of ${known.join(', ')}`);
-  const unknown = (key: string) => {
-    const meant = nearest(key, known);
+  return fieldsOf(shape, right, (key, before) => {
+    if (before >= HINTS_MAX) return 'unknown field';
     if (Object.hasOwn(refused, key)) return refused[key] ?? '';
+    const meant = nearest(key, known);
     return meant === undefined
       ? `unknown field; known here: ${known.join(', ')}`
       : `unknown field; did you mean ${meant}?`;
-  };
-  return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? issue.keys.slice(0, HINTS_MAX).map(unknown).join('\n')
-        : right(issue),
   });
 }
 
@@ -119,29 +205,17 @@ export type Fault = (path: readonly PropertyKey[], message: string) => void;
  * Fields that are right in themselves and impossible together. Runs also when others are wrong, so that one answer names all.
  * `strange`: there are fields that nobody knows, which was told; they aren't among these.
  */
-export function sense(check: (fields: Fields, fault: Fault, strange: boolean) => void) {
-  return z.superRefine(
-    (value: unknown, ctx) => {
-      const fault: Fault = (path, message) => ctx.addIssue({ code: 'custom', path: [...path], message });
-      const strange = ctx.issues.some(
-        ({ code, path = [] }) => code === 'unrecognized_keys' && path.length === 0,
-      );
-      check(value as Fields, fault, strange);
-    },
-    { when: ({ value }) => isRecord(value) },
-  );
+export function sense(check: (fields: Fields, fault: Fault, strange: boolean) => void): Check {
+  return (value, fault, strange) => {
+    if (isRecord(value)) check(value, fault, strange);
+  };
 }
 
 /** The same of a list: of its items, those that are wrong hold whatever was written. */
-export function senseOfList(check: (items: readonly unknown[], fault: Fault) => void) {
-  return z.superRefine(
-    (value: unknown, ctx) => {
-      check(value as readonly unknown[], (path, message) =>
-        ctx.addIssue({ code: 'custom', path: [...path], message }),
-      );
-    },
-    { when: ({ value }) => Array.isArray(value) },
-  );
+export function senseOfList(check: (items: readonly unknown[], fault: Fault) => void): Check {
+  return (value, fault) => {
+    if (Array.isArray(value)) check(value, fault);
+  };
 }
 
 export function numberOf(value: unknown): number | undefined {

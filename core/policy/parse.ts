@@ -32,9 +32,9 @@ export function parsePolicy(input: unknown, options: ParseOptions = {}): ParseRe
   const text = canonical(document);
   if (Buffer.byteLength(text) > DOCUMENT_BYTES_MAX)
     return refused([{ path: '', message: `is too large; at most ${DOCUMENT_BYTES_MAX / 1024} KiB` }]);
-  const { data, error } = documentSchema().safeParse(document);
-  if (error) addIssues(error.issues, issues);
-  if (data && issues.length === 0) return { ok: true, policy: policyOf(data, text) };
+  const { value, wrong } = documentSchema().read(document);
+  addIssues(wrong, issues);
+  if (value && issues.length === 0) return { ok: true, policy: policyOf(value, text) };
   return refused(issues);
 }
 

@@ -1,15 +1,17 @@
 /**
  * The forms of `spec.retry`, `spec.hedge` and `spec.fallback`: what is tried again, beside, and instead.
  */
-import * as z from 'zod';
 import { defaults } from './defaults.js';
+import { anything, either, listOf } from './form.js';
 import {
+  choice,
   DAY_MS,
   duration,
   type Fault,
   type Fields,
   HOUR_MS,
   MINUTE_MS,
+  matching,
   must,
   name,
   numberOf,
@@ -19,6 +21,7 @@ import {
   senseOfList,
   serviceRight,
   suggestion,
+  text,
   whole,
 } from './leaves.js';
 import {
@@ -34,23 +37,23 @@ import { formatDuration } from './units.js';
 export function retry() {
   const { attempts, on, backoff, budget } = defaults.retry;
   return record({
-    attempts: whole(1, 5).prefault(attempts).describe('Attempts in all, the first included.'),
-    on: z
-      .array(status(), { error: must('a list of gRPC statuses, for example [UNAVAILABLE]') })
-      .min(1, { error: 'must name at least one gRPC status; leave it out for [UNAVAILABLE]' })
-      .max(statusNames.length, { error: 'must name each gRPC status once' })
+    attempts: whole(1, 5).usually(attempts).describe('Attempts in all, the first included.'),
+    on: listOf(status(), must('a list of gRPC statuses, for example [UNAVAILABLE]'), {
+      least: [1, 'must name at least one gRPC status; leave it out for [UNAVAILABLE]'],
+      most: [statusNames.length, 'must name each gRPC status once'],
+    })
       .check(senseOfList(distinct))
-      .prefault([...on])
+      .usually([...on])
       .describe('gRPC statuses that are tried again.'),
     backoff: record({
-      base: duration(1, MINUTE_MS).prefault(backoff.base).describe('Before the second attempt, at most.'),
-      max: duration(1, HOUR_MS).prefault(backoff.max).describe('Before any attempt, at most.'),
+      base: duration(1, MINUTE_MS).usually(backoff.base).describe('Before the second attempt, at most.'),
+      max: duration(1, HOUR_MS).usually(backoff.max).describe('Before any attempt, at most.'),
     })
       .check(sense(growing))
-      .prefault({})
+      .usually({})
       .describe('Exponential, with full jitter.'),
     budget: rate(0, 1)
-      .prefault(budget)
+      .usually(budget)
       .describe('Retries and hedges under way, of the active calls, at most.'),
   });
 }
@@ -69,9 +72,7 @@ function distinct(items: readonly unknown[], fault: Fault): void {
 }
 
 function status() {
-  return z.enum(statusNames, {
-    error: (issue) => must('a gRPC status other than OK, in capitals')(issue) + statusSuggestion(issue.input),
-  });
+  return choice(statusNames, must('a gRPC status other than OK, in capitals'), statusSuggestion);
 }
 
 function statusSuggestion(input: unknown): string {
@@ -85,19 +86,15 @@ export function hedge() {
     'a duration, for example 50ms, or a percentile of the latency, for example p95 (p50 to p99.9)',
   );
   const fixed = duration(1, HOUR_MS).transform((ms) => ({ kind: 'fixed' as const, ms }));
-  const percentile = z
-    .string({ error: right })
-    .regex(/^p(?:[5-9]\d)(?:\.\d)?$/, { error: right })
-    .transform((text) => ({
-      kind: 'percentile' as const,
-      p: Math.round(Number(text.slice(1)) * 10) / 1_000,
-    }));
+  const percentile = matching(/^p(?:[5-9]\d)(?:\.\d)?$/, right).transform((text) => ({
+    kind: 'percentile' as const,
+    p: Math.round(Number(text.slice(1)) * 10) / 1_000,
+  }));
   return record({
-    delay: z
-      .union([percentile, fixed], { error: right })
-      .prefault(defaults.hedge.delay)
+    delay: either([percentile, fixed], right)
+      .usually(defaults.hedge.delay)
       .describe('Wait before the extra attempt: fixed, or a rolling percentile of the latency.'),
-    extra: whole(1, 4).prefault(defaults.hedge.extra).describe('Attempts beside the first, at most.'),
+    extra: whole(1, 4).usually(defaults.hedge.extra).describe('Attempts beside the first, at most.'),
   });
 }
 
@@ -107,40 +104,39 @@ export function fallback() {
   const entry = record(
     {
       cache: record({ maxAge: duration(1, DAY_MS).describe('How old the answer may be.') })
-        .exactOptional()
+        .optional()
         .describe('The last good answer to the same request.'),
-      static: z.unknown().exactOptional().describe('This answer, in JSON form.'),
+      static: anything().optional().describe('This answer, in JSON form.'),
       target: record({
         to: name(serviceNamePattern, serviceRight).describe('Another service.'),
         method: name(exactMethodPattern, 'one method, as pkg.Service/Method')
-          .exactOptional()
+          .optional()
           .describe('Another method; absent: the same.'),
       })
-        .exactOptional()
+        .optional()
         .describe('Another service or method.'),
       handler: name(handlerNamePattern, `the name of a function: ${handlerNameRight}`)
-        .exactOptional()
+        .optional()
         .describe('A function of the application, by name.'),
       error: record({
         status: status().describe('gRPC status.'),
-        message: z
-          .string({ error: must('text') })
-          .max(1_000, { error: 'must have at most 1000 characters' })
-          .exactOptional()
+        message: text(must('text'), { most: [1_000, 'must have at most 1000 characters'] })
+          .optional()
           .describe('Its message.'),
       })
-        .exactOptional()
+        .optional()
         .describe('This status.'),
     },
     { defer: 'deferring calls is not available yet; use cache, static, target, handler or error' },
   );
-  return z
-    .array(entry.check(sense(oneKind)), {
-      error: must('a list of at most 3, for example [{ cache: { maxAge: 60s } }]'),
-    })
-    .min(1, { error: 'must have at least one entry; leave it out, or say null to remove it' })
-    .max(3, { error: 'must have at most 3 entries' })
-    .check(senseOfList(endsLast));
+  return listOf(
+    entry.check(sense(oneKind)),
+    must('a list of at most 3, for example [{ cache: { maxAge: 60s } }]'),
+    {
+      least: [1, 'must have at least one entry; leave it out, or say null to remove it'],
+      most: [3, 'must have at most 3 entries'],
+    },
+  ).check(senseOfList(endsLast));
 }
 
 function endsLast(chain: readonly unknown[], fault: Fault): void {

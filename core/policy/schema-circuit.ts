@@ -1,8 +1,8 @@
 /**
  * The form of `spec.circuit`: when it opens, how it probes, and how a fleet decides together.
  */
-import * as z from 'zod';
 import { defaults } from './defaults.js';
+import { either, listOf } from './form.js';
 import {
   choice,
   DAY_MS,
@@ -23,7 +23,7 @@ import { formatRate } from './units.js';
 
 export function circuit() {
   const { halfOpen, cluster, ...own } = defaults.circuit;
-  const window = z.union(
+  const window = either(
     [
       duration(10, HOUR_MS).transform((durationMs) => ({ kind: 'time' as const, durationMs })),
       record({ calls: whole(1, 10_000).describe('The last so many calls.') }).transform(({ calls }) => ({
@@ -31,63 +31,65 @@ export function circuit() {
         calls,
       })),
     ],
-    { error: must('a duration, for example 10s, or a number of calls, as { calls: 100 }') },
+    must('a duration, for example 10s, or a number of calls, as { calls: 100 }'),
   );
   return record({
-    window: window.prefault(own.window).describe('What the rates are taken over: time, or the last calls.'),
+    window: window.usually(own.window).describe('What the rates are taken over: time, or the last calls.'),
     failureRate: rate(0, 1, { aboveMin: true })
-      .prefault(own.failureRate)
+      .usually(own.failureRate)
       .describe('Opens at this rate of failures, or above.'),
     slowCall: duration(1, DAY_MS)
-      .exactOptional()
+      .optional()
       .describe('From here on a call counts as slow; absent: none does.'),
     slowRate: rate(0, 1, { aboveMin: true })
-      .exactOptional()
+      .optional()
       .describe(`Opens at this rate of slow calls, or above; absent: ${own.slowRate}.`),
     minimumCalls: whole(1, 1_000_000)
-      .prefault(own.minimumCalls)
+      .usually(own.minimumCalls)
       .describe('Finished calls in the window below which nothing is decided.'),
     openFor: duration(1, HOUR_MS)
-      .prefault(own.openFor)
+      .usually(own.openFor)
       .describe('Open at first for this long (±20 %), doubled at each re-opening up to 60s or itself.'),
     halfOpen: record({
       calls: whole(1, 1_000)
-        .prefault(halfOpen.calls)
+        .usually(halfOpen.calls)
         .describe('Probes per half-open period; they alone decide.'),
       maxWait: duration(1, HOUR_MS)
-        .prefault(halfOpen.maxWait)
+        .usually(halfOpen.maxWait)
         .describe('A probe without a deadline has failed after.'),
     })
-      .prefault({})
+      .usually({})
       .describe('Probing.'),
-    per: choice('service', 'method')
-      .prefault(own.per)
+    per: choice(['service', 'method'])
+      .usually(own.per)
       .describe('One circuit for the callee, or one for each method.'),
-    scope: choice('local', 'cluster')
-      .prefault(own.scope)
+    scope: choice(['local', 'cluster'])
+      .usually(own.scope)
       .describe('Decided by each agent, or by all together too.'),
     cluster: record({
       window: duration(100, HOUR_MS)
-        .prefault(cluster.window)
+        .usually(cluster.window)
         .describe('What the pooled rates are taken over.'),
       quorum: rate(0, 1, { aboveMin: true })
-        .prefault(cluster.quorum)
+        .usually(cluster.quorum)
         .describe('Of the active reporters must agree.'),
-      minReporters: whole(1, 10_000).prefault(cluster.minReporters).describe('Must agree in any case.'),
-      ramp: z
-        .array(rate(0, 1, { aboveMin: true }), {
-          error: must('a list of percentages, for example [5%, 25%, 100%]'),
-        })
-        .min(1, { error: 'must have a step: the last one is 100%' })
-        .max(20, { error: 'must have at most 20 steps' })
+      minReporters: whole(1, 10_000).usually(cluster.minReporters).describe('Must agree in any case.'),
+      ramp: listOf(
+        rate(0, 1, { aboveMin: true }),
+        must('a list of percentages, for example [5%, 25%, 100%]'),
+        {
+          least: [1, 'must have a step: the last one is 100%'],
+          most: [20, 'must have at most 20 steps'],
+        },
+      )
         .check(senseOfList(ascending))
-        .prefault([...cluster.ramp])
+        .usually([...cluster.ramp])
         .describe('Admitted after closing, step by step.'),
       rampStep: duration(100, HOUR_MS)
-        .prefault(cluster.rampStep)
+        .usually(cluster.rampStep)
         .describe('Each step is held at least this long.'),
     })
-      .prefault({})
+      .usually({})
       .describe('Settings of `scope: cluster`.'),
   }).check(sense(circuitSense));
 }

@@ -2,9 +2,9 @@
  * The forms of `spec.bulkhead`, `spec.rateLimit` and `spec.admission`: how many calls at a time, per time, and how few while the
  * callee fails.
  */
-import * as z from 'zod';
 import { criticalities } from '../criticality.js';
 import { defaults } from './defaults.js';
+import { either } from './form.js';
 import {
   choice,
   DAY_MS,
@@ -22,16 +22,17 @@ import {
 import { formatRate } from './units.js';
 
 export function bulkhead() {
-  const maxConcurrent = z.union([whole(1, 1_000_000), z.literal('auto')], {
-    error: must('a whole number from 1 to 1000000, or auto'),
-  });
+  const maxConcurrent = either(
+    [whole(1, 1_000_000), choice(['auto'])],
+    must('a whole number from 1 to 1000000, or auto'),
+  );
   return record({
     maxConcurrent: maxConcurrent.describe('Calls under way, at most; `auto`: an adaptive limit.'),
     maxQueue: whole(0, 1_000_000)
-      .prefault(defaults.bulkhead.maxQueue)
+      .usually(defaults.bulkhead.maxQueue)
       .describe('Calls waiting for their turn, at most.'),
     queueTimeout: duration(1, HOUR_MS)
-      .exactOptional()
+      .optional()
       .describe("Waiting, at most; absent: the call's remaining time."),
     shares: record({
       'critical-plus': share('critical-plus'),
@@ -40,10 +41,10 @@ export function bulkhead() {
       sheddable: share('sheddable'),
     })
       .check(sense(atMostWhole))
-      .exactOptional()
+      .optional()
       .describe('Parts of the limit guaranteed to each criticality; idle parts are lent out.'),
-    per: choice('service', 'method')
-      .prefault(defaults.bulkhead.per)
+    per: choice(['service', 'method'])
+      .usually(defaults.bulkhead.per)
       .describe('One limit for the callee, or one for each method.'),
   }).check(
     sense(({ maxQueue, queueTimeout }, fault) => {
@@ -54,7 +55,7 @@ export function bulkhead() {
 }
 
 function share(criticality: string) {
-  return rate(0, 1, { aboveMin: true }).exactOptional().describe(`Of calls that are ${criticality}.`);
+  return rate(0, 1, { aboveMin: true }).optional().describe(`Of calls that are ${criticality}.`);
 }
 
 function atMostWhole(shares: Fields, fault: Fault): void {
@@ -70,12 +71,12 @@ function atMostWhole(shares: Fields, fault: Fault): void {
 export function admission() {
   const { successRate, maxRejection, window } = defaults.admission;
   return record({
-    window: duration(100, HOUR_MS).prefault(window).describe('What the rate is taken over.'),
+    window: duration(100, HOUR_MS).usually(window).describe('What the rate is taken over.'),
     successRate: rate(0, 1, { aboveMin: true })
-      .prefault(successRate)
+      .usually(successRate)
       .describe('Below this rate of successes calls begin to be rejected.'),
     maxRejection: rate(0, 1, { aboveMin: true })
-      .prefault(maxRejection)
+      .usually(maxRejection)
       .describe('Of the calls, rejected at most.'),
   });
 }
@@ -83,15 +84,13 @@ export function admission() {
 export function rateLimit() {
   return record({
     rate: whole(1, 1_000_000_000).describe('Calls admitted in each `per`.'),
-    per: duration(1, DAY_MS).prefault(defaults.rateLimit.per).describe('The interval of `rate`.'),
-    burst: whole(1, 1_000_000_000)
-      .exactOptional()
-      .describe('Calls admitted at once, at most; absent: `rate`.'),
-    scope: choice('local', 'cluster')
-      .prefault(defaults.rateLimit.scope)
+    per: duration(1, DAY_MS).usually(defaults.rateLimit.per).describe('The interval of `rate`.'),
+    burst: whole(1, 1_000_000_000).optional().describe('Calls admitted at once, at most; absent: `rate`.'),
+    scope: choice(['local', 'cluster'])
+      .usually(defaults.rateLimit.scope)
       .describe('Of each agent, or of all together.'),
-    by: choice('service', 'method')
-      .prefault(defaults.rateLimit.by)
+    by: choice(['service', 'method'])
+      .usually(defaults.rateLimit.by)
       .describe('One rate for the callee, or one for each method.'),
   });
 }

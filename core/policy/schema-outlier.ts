@@ -2,8 +2,8 @@
  * The forms of `spec.outlier` (which instances of a callee are left out for a while) and of `spec.classify` (what a status counts
  * as, where the usual reading is wrong for this callee).
  */
-import * as z from 'zod';
 import { defaults } from './defaults.js';
+import { mapOf } from './form.js';
 import {
   choice,
   DAY_MS,
@@ -25,22 +25,22 @@ import { formatDuration } from './units.js';
 export function outlier() {
   const usual = defaults.outlier;
   return record({
-    interval: duration(100, HOUR_MS).prefault(usual.interval).describe('Between two looks at the instances.'),
+    interval: duration(100, HOUR_MS).usually(usual.interval).describe('Between two looks at the instances.'),
     failureRate: rate(0, 1, { aboveMin: true })
-      .prefault(usual.failureRate)
+      .usually(usual.failureRate)
       .describe('Of an instance, ejected at this rate of failures, or above.'),
     minimumCalls: whole(1, 1_000_000)
-      .prefault(usual.minimumCalls)
+      .usually(usual.minimumCalls)
       .describe('Of an instance in an interval, below which it is not judged.'),
     minimumHosts: whole(1, 10_000)
-      .prefault(usual.minimumHosts)
+      .usually(usual.minimumHosts)
       .describe('Instances that must have had so many calls before any is ejected.'),
     ejectFor: duration(100, DAY_MS)
-      .prefault(usual.ejectFor)
+      .usually(usual.ejectFor)
       .describe('The first time; longer each time after.'),
-    maxEjectFor: duration(100, DAY_MS).prefault(usual.maxEjectFor).describe('Ejected at a time, at most.'),
+    maxEjectFor: duration(100, DAY_MS).usually(usual.maxEjectFor).describe('Ejected at a time, at most.'),
     maxEjected: rate(0, 1, { aboveMin: true })
-      .prefault(usual.maxEjected)
+      .usually(usual.maxEjected)
       .describe('Of the instances, ejected at a time, at most.'),
   }).check(sense(longest));
 }
@@ -59,10 +59,10 @@ const WORDS_MAX = 64;
 const word = /^[A-Za-z0-9_.-]{1,64}$/;
 
 export function classify() {
-  const error = must(
+  const right = must(
     'an object of statuses, for example { NOT_FOUND: failure, "404": failure, ECONNRESET: neutral }',
   );
-  return z.record(z.string(), choice('success', 'failure', 'neutral'), { error }).check(sense(knownWords));
+  return mapOf(choice(['success', 'failure', 'neutral']), right).check(sense(knownWords));
 }
 
 /** A status nearly of gRPC's is a slip; other words may be HTTP statuses, or codes and names of errors. */

@@ -1,17 +1,17 @@
 /**
  * The form of a policy document, field by field: type, range, default, and what it is for. The parser reads with it, and
  * OpenAPI and docs/policies.md are held to it. What is read keeps the document's own names (so that faults have its paths);
- * `build.ts` turns it into the model. Built at first use: importing this costs nothing but zod itself.
+ * `build.ts` turns it into the model. Built at first use.
  */
-import * as z from 'zod';
 import { defaults } from './defaults.js';
+import type { Read } from './form.js';
 import {
   choice,
   DAY_MS,
   duration,
   type Fault,
   type Fields,
-  must,
+  flag,
   name,
   numberOf,
   record,
@@ -35,43 +35,42 @@ function match() {
       'Callee service, guard resource, or `*` for all.',
     ),
     from: name(serviceNamePattern, `${serviceRight}; leave it out for every caller`)
-      .exactOptional()
+      .optional()
       .describe('Caller service; absent: every caller.'),
     method: name(methodPattern, `${methodRight}; leave it out for every method`)
-      .exactOptional()
+      .optional()
       .describe('`pkg.Service/Method`, or `pkg.Service/*`; absent: every method.'),
   });
 }
 
 function spec() {
-  const limit = () => duration(1, DAY_MS).nullable().exactOptional();
+  const limit = () => duration(1, DAY_MS).nullable().optional();
   return record({
     timeout: limit().describe('The whole call; of a streamed response, until its first message.'),
     attemptTimeout: limit().describe('Each attempt.'),
     streamTimeout: limit().describe('The whole of a streaming call.'),
-    idempotent: z
-      .boolean({ error: must('true or false') })
+    idempotent: flag()
       .nullable()
-      .exactOptional()
+      .optional()
       .describe('Harmless to repeat: allows retries of what may have been executed, and hedging.'),
-    retry: retry().nullable().exactOptional().describe('Trying again.'),
-    hedge: hedge().nullable().exactOptional().describe('Trying a second time before the first has answered.'),
-    circuit: circuit().nullable().exactOptional().describe('Stops calling what fails.'),
-    bulkhead: bulkhead().nullable().exactOptional().describe('Bounds calls under way.'),
-    rateLimit: rateLimit().nullable().exactOptional().describe('Bounds calls per time.'),
+    retry: retry().nullable().optional().describe('Trying again.'),
+    hedge: hedge().nullable().optional().describe('Trying a second time before the first has answered.'),
+    circuit: circuit().nullable().optional().describe('Stops calling what fails.'),
+    bulkhead: bulkhead().nullable().optional().describe('Bounds calls under way.'),
+    rateLimit: rateLimit().nullable().optional().describe('Bounds calls per time.'),
     admission: admission()
       .nullable()
-      .exactOptional()
+      .optional()
       .describe('Sends fewer calls to what fails, at random, by its rate of successes.'),
     outlier: outlier()
       .nullable()
-      .exactOptional()
+      .optional()
       .describe('Leaves out the instances that fail; of `mesh.client` alone.'),
     classify: classify()
       .nullable()
-      .exactOptional()
+      .optional()
       .describe('Statuses and errors that count as something else than usual.'),
-    fallback: fallback().nullable().exactOptional().describe('What is answered instead, in turn.'),
+    fallback: fallback().nullable().optional().describe('What is answered instead, in turn.'),
   }).check(
     sense((fields, fault) => {
       for (const { path, message, refused } of breaches(factsOfFields(fields)))
@@ -102,21 +101,23 @@ function document() {
       'a name of a-z, 0-9 and . _ - (at most 128, the first a letter or digit)',
     ).describe('Unique name of the policy.'),
     match: match().describe('The calls it is about.'),
-    mode: choice('enforce', 'shadow', 'off')
-      .prefault(defaults.mode)
+    mode: choice(['enforce', 'shadow', 'off'])
+      .usually(defaults.mode)
       .describe('Enforced, only watched, or as if absent.'),
     priority: whole(-1_000, 1_000)
-      .prefault(defaults.priority)
+      .usually(defaults.priority)
       .describe('Among equally specific policies the higher one prevails.'),
-    spec: spec().prefault({}).describe('What it says; null removes what more general policies say.'),
+    spec: spec().usually({}).describe('What it says; null removes what more general policies say.'),
     rollout: record({
       percent: whole(0, 100)
-        .prefault(defaults.rollout.percent)
+        .usually(defaults.rollout.percent)
         .describe('Of the instances, by a stable hash.'),
     })
-      .prefault({})
+      .usually({})
       .describe('Staged rollout.'),
-  }).check(sense(elsewhere), sense(ownRate));
+  })
+    .check(sense(elsewhere))
+    .check(sense(ownRate));
 }
 
 /** The mesh knows a shared rate by its callee, and every service is `self` to itself. */
@@ -143,7 +144,7 @@ function elsewhere({ match, spec }: Fields, fault: Fault): void {
   }
 }
 
-export type Written = z.output<ReturnType<typeof document>>;
+export type Written = Read<ReturnType<typeof document>>;
 
 let built: ReturnType<typeof document> | undefined;
 
