@@ -1,7 +1,8 @@
 /**
  * Thousands of agents on one replica: a control plane in a process of its own on a real Redis, and light agents that speak the real
  * protocol over a connection each (`fleet/`). Beside it, in the same run, the same bytes to as many agents from a bare grpc-js server and
- * from `node:http2`: what is judged is the ratio. `--agents=1000` for fewer, `--rounds=3`.
+ * from `node:http2`: what is judged is the ratio.
+ * `--agents=1000` for fewer, `--rounds=3`; `--only=storms` (fans, steady, strained, sizes) for a part.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
