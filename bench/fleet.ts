@@ -1,19 +1,23 @@
 /**
  * Thousands of agents on one replica: a control plane in a process of its own on a real Redis, and light agents that speak the real
  * protocol over a connection each (`fleet/`). Beside it, in the same run, the same bytes to as many agents from a bare grpc-js server and
- * from `node:http2`: what is judged is the ratio. `--agents=1000` for fewer, `--rounds=3`.
+ * from `node:http2`: what is judged is the ratio.
+ * `--agents=1000` for fewer, `--rounds=3`; `--only=storms` (fans, steady, strained, sizes) for a part.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { cores } from './fleet/cores.js';
 import * as measures from './fleet/measures.js';
 import { CALLEES, type Fan, type Server, type Storm } from './fleet/measures.js';
-import { type Bare, Generators, startBare } from './fleet/parts.js';
+import { type BareServer, Generators, startBare } from './fleet/parts.js';
+import { sizes } from './fleet/sizes.js';
+import { steady } from './fleet/steady.js';
 import * as strains from './fleet/strains.js';
-import { conclude, type Figure, type Row, spread } from './harness.js';
+import { median, ratio, Table } from './fleet/table.js';
+import { conclude, spread } from './harness.js';
 import { type Plane, startPlane } from './plane.js';
 import { inspected, inspectorIn } from './profile/inspector.js';
-import { startRedis } from './redis.js';
+import { type BenchRedis, startRedis } from './redis.js';
 
 const { values: flags } = parseArgs({
   strict: false,
@@ -27,7 +31,8 @@ const GENERATORS = 2;
 /** Half of them report, and each generator has an equal part of both. */
 const AGENTS = whole('agents', 2 * GENERATORS);
 const ROUNDS = whole('rounds', 1);
-const STEADY_MS = 20_000;
+/** So long Redis commands are counted that come without a change. */
+const IDLE_MS = 10_000;
 
 /** A flag's number, a positive multiple of `of`; ends with 2 on anything else. */
 function whole(flag: 'agents' | 'rounds', of: number): number {
@@ -44,64 +49,12 @@ function wanted(part: string): boolean {
   return flags.only === undefined || flags.only === part;
 }
 
-interface BareServer extends Server {
-  readonly process: Bare;
-}
-
-async function startBares(first: readonly Uint8Array[]): Promise<BareServer[]> {
-  const servers: BareServer[] = [];
-  for (const name of ['grpc-js', 'node:http2'] as const) {
-    const { process, port } = await startBare(name, first);
-    const lagMs = async () => {
-      const answer = process.hear('lag');
-      process.tell({ type: 'lag' });
-      return (await answer).ms;
-    };
-    servers.push({ name, pid: process.pid, port, process, lagMs });
-  }
-  return servers;
-}
-
-const median = <T>(list: readonly T[], key: keyof T) => spread(list.map((each) => Number(each[key]))).median;
-
-/** Median over the rounds. */
-function ratio<T>(ours: readonly T[], key: keyof T, theirs: readonly T[], theirKey: keyof T = key): number {
-  return spread(ours.map((each, i) => Number(each[key]) / Number(theirs[i]?.[theirKey]))).median;
-}
-
-class Table {
-  readonly rows: Row[] = [];
-  readonly figures: Figure[] = [];
-
-  row(what: string, value: string, baseline = '', ratio = ''): void {
-    this.rows.push({ what, value, baseline, ratio });
-    console.error(`${what}: ${value} ${baseline} ${ratio}`);
-  }
-
-  /** Ours beside each of the bare servers. */
-  beside<T>(
-    what: string,
-    ours: readonly T[],
-    key: keyof T,
-    bare: readonly (readonly [string, readonly T[]])[],
-    theirKey: keyof T = key,
-    unit = 'ms',
-  ): void {
-    for (const [name, theirs] of bare)
-      this.row(
-        what,
-        `${median(ours, key).toFixed(0)} ${unit}`,
-        `${name}: ${median(theirs, theirKey).toFixed(0)} ${unit}`,
-        `${ratio(ours, key, theirs, theirKey).toFixed(2)} ×`,
-      );
-  }
-}
-
 interface Fleet {
   readonly generators: Generators;
   readonly plane: Plane;
   readonly server: Server;
   readonly bare: readonly BareServer[];
+  readonly redis: BenchRedis;
 }
 
 /** Each server's agents come, and but for the last time leave again. */
@@ -118,6 +71,7 @@ async function storms({ generators, server, bare }: Fleet, first: Storm, table: 
   const others = bare.map(({ name }) => [name, all.get(name) ?? []] as const);
   const grpc = others[0]?.[1] ?? [];
   table.beside('connect storm: until the last agent knows all', ours, 'lastMs', others);
+  table.several('connect storm: p50 / p99', ours, ['p50Ms', 'p99Ms'], others);
   table.beside('connect storm: CPU for each agent', ours, 'cpuUs', others, 'cpuUs', 'µs');
   table.beside('connect storm: lag of the loop, p99', ours, 'lagMs', others);
   table.row('connect storm: agents turned away first', `${median(ours, 'refused')}`);
@@ -126,11 +80,9 @@ async function storms({ generators, server, bare }: Fleet, first: Storm, table: 
     `${median(ours, 'restMs').toFixed(0)} ms`,
     `${median(ours, 'restFailed')} not ready`,
   );
-  table.row(
-    'memory for each agent, all included',
-    `${first.kbEach.toFixed(1)} KB`,
-    `grpc-js: ${grpc[0]?.kbEach.toFixed(1)} KB`,
-  );
+  // Who comes again finds memory that others have left.
+  const theirFirst = others.map(([name, all]) => [name, all.slice(0, 1)] as const);
+  table.several('memory for each agent, all included', [first], ['kbEach'], theirFirst, 'KB');
   table.figures.push(
     { name: 'fleet: storm to the last state ÷ bare grpc-js', value: ratio(ours, 'lastMs', grpc) },
     { name: 'fleet: storm, loop lag p99 ÷ bare grpc-js', value: ratio(ours, 'lagMs', grpc) },
@@ -140,13 +92,17 @@ async function storms({ generators, server, bare }: Fleet, first: Storm, table: 
 
 /** One policy change to all, and one directive. */
 async function fans(fleet: Fleet, table: Table): Promise<readonly Fan[]> {
-  const { generators, plane, server, bare } = fleet;
+  const { generators, plane, server, bare, redis } = fleet;
   const changes: Fan[] = [];
   const directives: Fan[] = [];
   const pushed = bare.map(({ name }) => [name, [] as Fan[], [] as Fan[]] as const);
+  const idle = await measures.commands(redis, () => pause(IDLE_MS));
+  const commands: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const changed = await measures.change(generators, plane, server, AGENTS, round);
+    const change = () => measures.change(generators, plane, server, AGENTS, round);
+    const { result: changed, seconds, perSecond } = await measures.commands(redis, change);
     changes.push(changed);
+    commands.push((perSecond - idle.perSecond) * seconds);
     for (const [i, each] of bare.entries())
       pushed[i]?.[1].push(await measures.push(generators, each, each.process, changed.sample, true));
     const directed = await measures.direct(generators, plane, server, 'open');
@@ -167,6 +123,13 @@ async function fans(fleet: Fleet, table: Table): Promise<readonly Fan[]> {
     theirChanges,
     'lastMs',
   );
+  table.several('a policy change: p50 / p99', changes, ['p50Ms', 'p99Ms'], theirChanges);
+  table.beside('a policy change: lag of the loop, p99', changes, 'lagMs', theirChanges);
+  table.row(
+    'a policy change: Redis commands more than without one',
+    spread(commands).median.toFixed(0),
+    `without: ${idle.perSecond.toFixed(1)} a second`,
+  );
   table.beside('a policy change: CPU for each agent', changes, 'cpuUs', theirChanges, 'cpuUs', 'µs');
   table.beside(
     `a directive (${bytes(directives)}): put to the last agent`,
@@ -174,6 +137,9 @@ async function fans(fleet: Fleet, table: Table): Promise<readonly Fan[]> {
     'lastMs',
     theirDirectives,
   );
+  table.several('a directive: p50 / p99', directives, ['p50Ms', 'p99Ms'], theirDirectives);
+  table.beside('a directive: CPU for each agent', directives, 'cpuUs', theirDirectives, 'cpuUs', 'µs');
+  table.beside('a directive: lag of the loop, p99', directives, 'lagMs', theirDirectives);
   table.figures.push(
     { name: 'fleet: change to the last agent ÷ bare grpc-js', value: ratio(changes, 'lastMs', grpcChanges) },
     {
@@ -188,48 +154,38 @@ async function fans(fleet: Fleet, table: Table): Promise<readonly Fan[]> {
   return changes;
 }
 
-/** Nothing but heartbeats, and reports from half of the agents. */
-async function steady({ generators, server, bare }: Fleet, table: Table): Promise<void> {
-  const [grpc] = bare;
-  if (!grpc) return;
-  const reporters = AGENTS / 2;
-  await pause(STEADY_MS / 2);
-  const beats = await measures.share(server.pid, STEADY_MS);
-  const shares: number[] = [];
-  for (const { name, pid } of [server, grpc]) {
-    measures.busy(generators, name, reporters / GENERATORS);
-    await pause(STEADY_MS / 4);
-    shares.push(await measures.share(pid, STEADY_MS));
-    measures.quiet(generators, name);
-  }
-  const [ours = Number.NaN, theirs = Number.NaN] = shares;
-  table.row(`${AGENTS} agents that only beat`, `${beats.toFixed(1)} % of a core`);
-  table.row(
-    `${reporters} agents that report four cells a second`,
-    `${ours.toFixed(1)} % of a core`,
-    `grpc-js: ${theirs.toFixed(1)} %`,
-    `${(ours - theirs).toFixed(1)} % more`,
-  );
-  table.figures.push(
-    { name: 'fleet: 10,000 agents that only beat, % of a core', value: (beats * 10_000) / AGENTS },
-    {
-      name: 'fleet: 5,000 agents that report each second, % of a core more than bare grpc-js',
-      value: ((ours - theirs) * 5_000) / reporters,
-    },
-  );
-}
-
 const STALLED_MS = 60_000;
 const UNHINDERED_MS = 30_000;
+const BARE_PUSHES = 5;
 
 /** A hundred edits, readers that don't read, all the reports it can take, another replica that dies. */
-async function strained(fleet: Fleet & { inspector: string }, store: string, table: Table): Promise<void> {
-  const { generators, plane, server, inspector } = fleet;
+async function strained(
+  fleet: Fleet & { inspector: string; first: Storm },
+  store: string,
+  table: Table,
+): Promise<void> {
+  const { generators, plane, server, bare, redis, inspector, first } = fleet;
   const parts = { generators, plane, server, agents: AGENTS, inspector };
-  const edits = await strains.edits(plane, server, AGENTS);
+  const { result: edits, ...ran } = await measures.commands(redis, () =>
+    strains.edits(generators, plane, server, AGENTS),
+  );
   table.row('a hundred edits in a row: first put to the last agent level', `${edits.lastMs.toFixed(0)} ms`);
+  table.row(
+    'a hundred edits: first put to what each agent heard last, p50 / p99',
+    `${edits.heardP50Ms.toFixed(0)} / ${edits.heardP99Ms.toFixed(0)} ms`,
+  );
   table.row('a hundred edits: messages for each agent', edits.messages.toFixed(1));
-  table.row('a hundred edits: CPU a message', `${edits.cpuUsEach.toFixed(0)} µs`);
+  for (const each of bare) {
+    const { cpuUs } = await measures.push(generators, each, each.process, edits.sample, true);
+    table.row(
+      'a hundred edits: CPU a message',
+      `${edits.cpuUsEach.toFixed(0)} µs`,
+      `${each.name}: ${cpuUs.toFixed(0)} µs`,
+      `${(edits.cpuUsEach / cpuUs).toFixed(2)} ×`,
+    );
+  }
+  table.row('a hundred edits: lag of the loop, p99', `${edits.lagMs.toFixed(0)} ms`);
+  table.row('a hundred edits: Redis commands', `${ran.perSecond.toFixed(0)} a second`);
   table.row('a hundred edits: a put, p99', `${edits.putP99Ms.toFixed(0)} ms`);
 
   const stalled = Math.max(1, Math.round(AGENTS / 100 / GENERATORS));
@@ -242,6 +198,16 @@ async function strained(fleet: Fleet & { inspector: string }, store: string, tab
     `all read: ${free.p99Ms.toFixed(0)} ms`,
     `${(slow.p99Ms / free.p99Ms).toFixed(2)} ×`,
   );
+  for (const each of bare) {
+    const message = edits.sample;
+    const p99 = await strains.bareReaders(generators, each, { stalled, pushes: BARE_PUSHES, message });
+    table.row(
+      'the same, beside a bare server that sends to as many',
+      `${slow.p99Ms.toFixed(0)} ms`,
+      `${each.name}: ${p99.toFixed(0)} ms`,
+      `${(slow.p99Ms / p99).toFixed(2)} ×`,
+    );
+  }
   table.row('memory more for each of those', `${kbEach.toFixed(1)} KB`);
 
   const offered = { reporters: Math.min(2_000, AGENTS / GENERATORS), periodMs: 80, processes: GENERATORS };
@@ -253,11 +219,25 @@ async function strained(fleet: Fleet & { inspector: string }, store: string, tab
   );
 
   const other = await startPlane(store);
-  const killed = await strains.killed({ generators, plane, other }, AGENTS / 5).finally(() => other.close());
+  const second = { pid: other.pid, port: Number(other.grpc.split(':').at(-1)) };
+  const killed = await strains
+    .killed({ generators, server, other: second }, AGENTS / 5)
+    .finally(() => other.close());
   table.row(
     `another replica is killed: until the last of its ${killed.agents} agents knows all again`,
     `${killed.lastMs.toFixed(0)} ms`,
     `${killed.restFailed} times not ready`,
+  );
+  const theirs: [string, strains.Killed[]][] = [];
+  for (const each of bare) {
+    const other = await startBare(each.name, first.first);
+    theirs.push([each.name, [await strains.killed({ generators, server: each, other }, AGENTS / 5)]]);
+  }
+  table.several(
+    'another replica is killed: p50 / p99 / last',
+    [killed],
+    ['p50Ms', 'p99Ms', 'lastMs'],
+    theirs,
   );
   table.figures.push(
     { name: 'fleet: p99 of a change while 1 % read nothing ÷ all read', value: slow.p99Ms / free.p99Ms },
@@ -313,7 +293,7 @@ async function main(): Promise<void> {
   const redis = await startRedis();
   let generators: Generators | undefined;
   let plane: Plane | undefined;
-  let bare: BareServer[] = [];
+  const bare: BareServer[] = [];
   try {
     generators = await Generators.start(GENERATORS);
     let inspector = '';
@@ -328,8 +308,8 @@ async function main(): Promise<void> {
     const lagMs = () => measures.planeLagMs(plane as Plane);
     const server: Server = { name: 'control plane', pid, port, rest, lagMs };
     const first = await measures.storm(generators, server, AGENTS);
-    bare = await startBares(first.first);
-    const fleet = { generators, plane, server, bare };
+    for (const name of ['grpc-js', 'node:http2'] as const) bare.push(await startBare(name, first.first));
+    const fleet = { generators, plane, server, bare, redis };
     if (!wanted('storms')) for (const each of bare) await measures.storm(generators, each, AGENTS);
     let single: readonly Fan[] = [];
     const parts = {
@@ -337,12 +317,14 @@ async function main(): Promise<void> {
       async fans() {
         single = await fans(fleet, table);
       },
-      steady: () => steady(fleet, table),
-      strained: () => strained({ ...fleet, inspector }, redis.url, table),
+      steady: () => steady(fleet, { agents: AGENTS, processes: GENERATORS }, table),
+      strained: () => strained({ ...fleet, inspector, first }, redis.url, table),
     };
     for (const [name, part] of Object.entries(parts)) if (wanted(name)) await part();
-    if (flags.only !== undefined && flags.only !== 'fans') return;
+    if (!['sizes', 'fans', undefined].includes(flags.only as string)) return;
     for (const { name } of [server, ...bare]) await generators.leave(name);
+    if (wanted('sizes')) await sizes(fleet, { most: 2 * AGENTS, rounds: ROUNDS }, table);
+    if (flags.only === 'sizes') return;
     await plane.close();
     await spreadOut(generators, redis.url, single, table);
     if (flags.only !== undefined) return;

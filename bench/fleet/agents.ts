@@ -45,12 +45,18 @@ export interface Stall {
   readonly count: number;
 }
 
+/** Answered with `latest`: when each agent of the fleet heard its last policies. */
+export interface Latest {
+  readonly type: 'latest';
+  readonly fleet: string;
+}
+
 export interface Leave {
   readonly type: 'leave';
   readonly fleet: string;
 }
 
-export type ToAgents = Connect | Expect | Talk | Stall | Leave;
+export type ToAgents = Connect | Expect | Talk | Stall | Latest | Leave;
 
 export type FromAgents =
   | { readonly type: 'ready' }
@@ -68,6 +74,7 @@ export type FromAgents =
       readonly at: Float64Array;
       readonly sample: Uint8Array;
     }
+  | { readonly type: 'latest'; readonly fleet: string; readonly at: Float64Array }
   | { readonly type: 'left'; readonly fleet: string; readonly lost: number };
 
 /** Not on the wire. */
@@ -88,6 +95,8 @@ class LightAgent {
   lacks: number;
   /** When what is expected came. */
   heardAt = 0;
+  /** When its last policies came. */
+  deltaAt = 0;
   stalled = false;
   #lines = 0;
 
@@ -152,7 +161,10 @@ class Fleet {
   heard(agent: LightAgent, bytes: Buffer): void {
     const kind = kindOf(bytes);
     if (agent === this.agents[0] && agent.knownAt === 0) this.#first.push(new Uint8Array(bytes));
-    if (kind === kinds.delta) agent.line?.write(messageFrame(ack(nonceOf(bytes))));
+    if (kind === kinds.delta) {
+      agent.deltaAt = instant();
+      agent.line?.write(messageFrame(ack(nonceOf(bytes))));
+    }
     if (kind === kinds.drain) {
       agent.line?.close();
       this.ended(agent);
@@ -235,6 +247,11 @@ class Fleet {
     }
   }
 
+  latest(): void {
+    const at = Float64Array.from(this.agents, ({ deltaAt }) => deltaAt);
+    tell({ type: 'latest', fleet: this.options.fleet, at });
+  }
+
   leave(): void {
     this.#over = true;
     for (const timer of this.#timers) clearInterval(timer);
@@ -255,6 +272,7 @@ process.on('message', (message: ToAgents) => {
   if (message.type === 'expect') fleet.expect(message.kind === 'back' ? BACK : kinds[message.kind]);
   else if (message.type === 'talk') fleet.talk(message);
   else if (message.type === 'stall') fleet.stall(message.count);
+  else if (message.type === 'latest') fleet.latest();
   else {
     fleet.leave();
     fleets.delete(message.fleet);

@@ -4,6 +4,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { percentile } from '../harness.js';
 import type { Plane } from '../plane.js';
+import type { BenchRedis } from '../redis.js';
+import { kindOf, kinds } from './messages.js';
 import { type Bare, cpuMs, type Generators, instant, rssKb } from './parts.js';
 
 export const CALLEES = ['inventory', 'payment', 'search', 'stock'];
@@ -26,6 +28,7 @@ export interface Server {
 
 export interface Storm {
   readonly p50Ms: number;
+  readonly p99Ms: number;
   /** Until the last one knew all there is. */
   readonly lastMs: number;
   /** How often one was turned away before. */
@@ -58,8 +61,9 @@ export async function storm(generators: Generators, server: Server, agents: numb
   await pause(SETTLE_MS);
   const since = at.map((each) => each - start);
   return {
-    ...{ p50Ms: percentile(since, 0.5), lastMs: Math.max(...since), refused, cpuUs, first },
-    ...{ kbEach: (rssKb(pid) - before) / agents, lagMs, restMs: longestMs, restFailed: failed },
+    ...{ p50Ms: percentile(since, 0.5), p99Ms: percentile(since, 0.99), lastMs: Math.max(...since) },
+    ...{ refused, cpuUs, first, kbEach: (rssKb(pid) - before) / agents },
+    ...{ lagMs, restMs: longestMs, restFailed: failed },
   };
 }
 
@@ -109,6 +113,18 @@ export async function share(pid: number, forMs: number): Promise<number> {
   return ((cpuMs(pid) - before) / (instant() - start)) * 100;
 }
 
+/** Redis commands a second, of all clients, while something is done. */
+export async function commands<T>(
+  redis: BenchRedis,
+  act: () => Promise<T>,
+): Promise<{ result: T; seconds: number; perSecond: number }> {
+  const before = await redis.commands();
+  const start = instant();
+  const result = await act();
+  const seconds = (instant() - start) / 1_000;
+  return { result, seconds, perSecond: ((await redis.commands()) - before) / seconds };
+}
+
 export interface Fan {
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -117,26 +133,34 @@ export interface Fan {
   readonly ackedMs: number;
   /** Of the server, for each agent. */
   readonly cpuUs: number;
+  /** Of the server's loop, until the last agent had heard it. */
+  readonly lagMs: number;
   readonly sample: Uint8Array;
+}
+
+interface Acked {
+  readonly at: number;
+  readonly lagMs: number;
 }
 
 async function fan(
   generators: Generators,
   { name, pid }: Pick<Server, 'name' | 'pid'>,
   kind: 'delta' | 'directives',
-  act: () => Promise<{ readonly from: number; readonly acked: () => Promise<number> }>,
+  act: () => Promise<{ readonly from: number; readonly acked: () => Promise<Acked> }>,
 ): Promise<Fan> {
   const cpu = cpuMs(pid);
   const heard = generators.expect(name, kind);
   const { from, acked } = await act();
   const { at, sample } = await heard;
   // Asked for only now: answering costs the server as well.
-  const ackedAt = await acked();
+  const { at: ackedAt, lagMs } = await acked();
   await pause(SETTLE_MS);
   const since = at.map((each) => each - from);
   return {
     ...{ p50Ms: percentile(since, 0.5), p99Ms: percentile(since, 0.99), lastMs: Math.max(...since) },
-    ...{ ackedMs: ackedAt - from, cpuUs: ((cpuMs(pid) - cpu) * 1_000) / at.length, sample },
+    ...{ ackedMs: ackedAt - from, cpuUs: ((cpuMs(pid) - cpu) * 1_000) / at.length },
+    ...{ lagMs, sample },
   };
 }
 
@@ -162,12 +186,13 @@ export function change(
 }
 
 /** An operator forces a circuit, or takes that back. */
-export function direct(
+export async function direct(
   generators: Generators,
   plane: Plane,
   server: Server,
   state: 'open' | 'auto',
 ): Promise<Fan> {
+  await server.lagMs();
   return fan(generators, server, 'directives', async () => {
     const from = instant();
     const response = await fetch(`${plane.rest}/v1/circuits/inventory%7Cinventory-default/override`, {
@@ -178,7 +203,7 @@ export function direct(
       }),
     });
     if (!response.ok) throw new Error(`override: ${response.status} ${await response.text()}`);
-    return { from, acked: async () => Number.NaN };
+    return { from, acked: async () => ({ at: Number.NaN, lagMs: await server.lagMs() }) };
   });
 }
 
@@ -190,42 +215,61 @@ export function push(
   message: Uint8Array,
   answered: boolean,
 ): Promise<Fan> {
-  return fan(generators, server, answered ? 'delta' : 'directives', async () => {
+  const kind = kindOf(Buffer.from(message)) === kinds.delta ? 'delta' : 'directives';
+  return fan(generators, server, kind, async () => {
+    await server.lagMs();
     const pushed = answered ? bare.hear('pushed').then(({ at }) => at) : Promise.resolve(Number.NaN);
     const pushing = bare.hear('pushing');
     bare.tell({ type: 'push', message, answered });
     const { from } = await pushing;
-    return { from, acked: () => pushed };
+    const acked = async () => {
+      const lagMs = await server.lagMs();
+      return { at: await pushed, lagMs };
+    };
+    return { from, acked };
   });
 }
 
 /** Waits until the control plane has counted so many acknowledgements. */
-async function acknowledged(plane: Plane, count: number): Promise<number> {
+async function acknowledged(plane: Plane, count: number): Promise<Acked> {
   const end = instant() + ACKED_WITHIN_MS;
-  while ((await acks(plane)) < count) {
+  let lagMs = Number.NaN;
+  for (;;) {
+    const of = await scrape(plane);
+    // The first answer tells of the time before: each of them begins anew.
+    if (Number.isNaN(lagMs)) lagMs = lagIn(of);
+    if (sum(of(ACKS)) >= count) return { at: instant(), lagMs };
     if (instant() > end)
       throw new Error(`fewer than ${count} acknowledgements were counted within ${ACKED_WITHIN_MS} ms`);
     await pause(POLL_MS);
   }
-  return instant();
 }
 
-const acks = (plane: Pick<Plane, 'rest'>) => metric(plane, 'switchgear_ack_delay_seconds_count');
+const ACKS = 'switchgear_ack_delay_seconds_count';
+const acks = (plane: Pick<Plane, 'rest'>) => metric(plane, ACKS);
+const sum = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
 
 /** Of a control plane, the sum over a series' labels. */
 export async function metric(plane: Pick<Plane, 'rest'>, name: string): Promise<number> {
-  return (await metrics(plane, name)).reduce((sum, value) => sum + value, 0);
+  return sum(await metrics(plane, name));
 }
 
 /** Each series of it. */
-export async function metrics({ rest }: Pick<Plane, 'rest'>, name: string): Promise<number[]> {
-  const text = await (await fetch(`${rest}/metrics`)).text();
-  return [...text.matchAll(new RegExp(`^${name}(?:{[^}]*})? (\\S+)$`, 'gm'))].map(([, value]) =>
-    Number(value),
-  );
+export async function metrics(plane: Pick<Plane, 'rest'>, name: string): Promise<number[]> {
+  return (await scrape(plane))(name);
 }
+
+/** All that a control plane says at one moment: by name, each series. */
+export async function scrape({ rest }: Pick<Plane, 'rest'>): Promise<(name: string) => number[]> {
+  const text = await (await fetch(`${rest}/metrics`)).text();
+  return (name) =>
+    [...text.matchAll(new RegExp(`^${name}(?:{[^}]*})? (\\S+)$`, 'gm'))].map(([, value]) => Number(value));
+}
+
+/** Since it was last asked for anything. */
+export const lagIn = (of: (name: string) => number[]) => sum(of('nodejs_eventloop_lag_p99_seconds')) * 1_000;
 
 /** Of the control plane: since it was last asked. */
 export async function planeLagMs({ rest }: Plane): Promise<number> {
-  return (await metric({ rest }, 'nodejs_eventloop_lag_p99_seconds')) * 1_000;
+  return lagIn(await scrape({ rest }));
 }

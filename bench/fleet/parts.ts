@@ -89,16 +89,26 @@ class Process<To extends object, From extends { readonly type: string }> {
 
 export type Bare = Process<ToBare, FromBare>;
 
+export interface BareServer {
+  readonly name: 'grpc-js' | 'node:http2';
+  readonly pid: number;
+  readonly port: number;
+  readonly process: Bare;
+  lagMs(): Promise<number>;
+}
+
 /** `first`: what each agent hears when it comes. */
-export async function startBare(
-  kind: 'grpc-js' | 'node:http2',
-  first: readonly Uint8Array[],
-): Promise<{ process: Bare; port: number }> {
+export async function startBare(name: BareServer['name'], first: readonly Uint8Array[]): Promise<BareServer> {
   const child: Bare = new Process('bare.ts');
   const listening = child.hear('listening');
-  child.tell({ type: 'start', kind, first });
+  child.tell({ type: 'start', kind: name, first });
   const { port } = await listening;
-  return { process: child, port };
+  const lagMs = async () => {
+    const answer = child.hear('lag');
+    child.tell({ type: 'lag' });
+    return (await answer).ms;
+  };
+  return { name, pid: child.pid, port, process: child, lagMs };
 }
 
 /** Fleets of light agents, spread over some processes. */
@@ -133,6 +143,13 @@ export class Generators {
       at: all.flatMap(({ at }) => [...at]),
       sample: all[0]?.sample ?? new Uint8Array(),
     }));
+  }
+
+  /** When each agent heard its last policies. */
+  async latest(fleet: string): Promise<number[]> {
+    const answers = this.processes.map((child) => child.hear('latest'));
+    this.tell({ type: 'latest', fleet });
+    return (await Promise.all(answers)).flatMap(({ at }) => [...at]);
   }
 
   tell(message: ToAgents): void {

@@ -6,8 +6,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { percentile, spread } from '../harness.js';
 import type { Plane } from '../plane.js';
 import { Profiler } from '../profile/inspector.js';
-import { CALLEES, change, metric, quiet, type Server } from './measures.js';
-import { cpuMs, type Generators, instant } from './parts.js';
+import { CALLEES, change, lagIn, metric, push, quiet, type Server, scrape } from './measures.js';
+import { type BareServer, cpuMs, type Generators, instant } from './parts.js';
 
 const EDITS = 100;
 const LEVEL_WITHIN_MS = 60_000;
@@ -17,14 +17,26 @@ const HELD_AFTER_MS = 20_000;
 export interface Edits {
   /** From the first put to the last agent that has the last edit. */
   readonly lastMs: number;
+  /** From the first put to what each agent heard last. */
+  readonly heardP50Ms: number;
+  readonly heardP99Ms: number;
   readonly putP99Ms: number;
   /** Deltas for each agent: a hundred edits are no hundred messages. */
   readonly messages: number;
   readonly cpuUsEach: number;
+  readonly lagMs: number;
+  /** The first of the messages. */
+  readonly sample: Uint8Array;
 }
 
 /** A hundred puts to all, one after the other. */
-export async function edits(plane: Plane, { pid }: Pick<Server, 'pid'>, agents: number): Promise<Edits> {
+export async function edits(
+  generators: Generators,
+  plane: Plane,
+  { name, pid }: Pick<Server, 'name' | 'pid'>,
+  agents: number,
+): Promise<Edits> {
+  const heard = generators.expect(name, 'delta');
   const pushes = await metric(plane, 'switchgear_pushes_total');
   const cpu = cpuMs(pid);
   const start = instant();
@@ -44,10 +56,14 @@ export async function edits(plane: Plane, { pid }: Pick<Server, 'pid'>, agents: 
     await pause(POLL_MS);
   }
   const lastMs = instant() - start;
-  const messages = (await metric(plane, 'switchgear_pushes_total')) - pushes;
+  const of = await scrape(plane);
+  const messages = of('switchgear_pushes_total').reduce((sum, value) => sum + value, 0) - pushes;
+  const cpuUsEach = ((cpuMs(pid) - cpu) * 1_000) / messages;
+  const { sample } = await heard;
+  const since = (await generators.latest(name)).map((each) => each - start);
   return {
-    ...{ lastMs, putP99Ms: percentile(puts, 0.99), messages: messages / agents },
-    cpuUsEach: ((cpuMs(pid) - cpu) * 1_000) / messages,
+    ...{ lastMs, putP99Ms: percentile(puts, 0.99), messages: messages / agents, cpuUsEach },
+    ...{ heardP50Ms: percentile(since, 0.5), heardP99Ms: percentile(since, 0.99), lagMs: lagIn(of), sample },
   };
 }
 
@@ -83,6 +99,20 @@ export async function readers(
   generators.tell({ type: 'stall', fleet: server.name, count: 0 });
   await back(plane, agents);
   return { p99Ms: spread(p99s).median, heldKb };
+}
+
+/** The 99th percentile, as a median, of the same bytes from a bare server while `stalled` agents in each process read nothing. */
+export async function bareReaders(
+  generators: Generators,
+  bare: BareServer,
+  { stalled, pushes, message }: { stalled: number; pushes: number; message: Uint8Array },
+): Promise<number> {
+  generators.tell({ type: 'stall', fleet: bare.name, count: stalled });
+  const p99s: number[] = [];
+  for (let i = 0; i < pushes; i++)
+    p99s.push((await push(generators, bare, bare.process, message, false)).p99Ms);
+  generators.tell({ type: 'stall', fleet: bare.name, count: 0 });
+  return spread(p99s).median;
 }
 
 /** Those that were cut have come again. */
@@ -135,18 +165,24 @@ export async function ingest(
 
 export interface Killed {
   readonly agents: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
   /** From the kill to the last of its agents that has a complete state from the other replica. */
   readonly lastMs: number;
   /** Meanwhile, of the other replica. */
   readonly restFailed: number;
 }
 
-/** A second replica of the same store dies with all its agents. */
+/** A second replica of the same store dies with all its agents; or a second bare server, which has no REST face. */
 export async function killed(
-  { generators, plane, other }: { generators: Generators; plane: Plane; other: Plane },
+  {
+    generators,
+    server,
+    other,
+  }: { generators: Generators; server: Server; other: Pick<Server, 'pid' | 'port'> },
   agents: number,
 ): Promise<Killed> {
-  const ports = [other, plane].map(({ grpc }) => Number(grpc.split(':').at(-1)));
+  const ports = [other.port, server.port];
   await generators.connect('another replica', ports, agents, CALLEES);
   const heard = generators.expect('another replica', 'back');
   const start = instant();
@@ -154,8 +190,8 @@ export async function killed(
   let restFailed = 0;
   let over = false;
   const visits = (async () => {
-    while (!over) {
-      const ok = await fetch(`${plane.rest}/readyz`).then(
+    while (!over && server.rest !== undefined) {
+      const ok = await fetch(`${server.rest}/readyz`).then(
         (response) => response.ok,
         () => false,
       );
@@ -167,5 +203,7 @@ export async function killed(
   over = true;
   await visits;
   await generators.leave('another replica');
-  return { agents, lastMs: Math.max(...at) - start, restFailed };
+  const since = at.map((each) => each - start);
+  const [p50Ms, p99Ms] = [percentile(since, 0.5), percentile(since, 0.99)];
+  return { agents, p50Ms, p99Ms, lastMs: Math.max(...since), restFailed };
 }
