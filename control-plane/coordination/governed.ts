@@ -8,7 +8,6 @@
  */
 import type { Governed } from '../../core/coordination/contract.js';
 import { type CircuitSpec, type Effective, merge, type PolicyRevision } from '../../core/policy/index.js';
-import { targetsOf } from '../../core/policy/rollout.js';
 import type { Mirror, PolicyChange } from '../ports.js';
 import { HeldPolicies } from './held.js';
 
@@ -64,8 +63,7 @@ export class GovernedCircuits {
     if (this.#held.changed(changes)) this.#forget();
     else
       for (const { before, after } of changes)
-        for (const entry of [before, after])
-          for (const { to } of entry ? targetsOf(entry) : []) this.#forget(to);
+        for (const entry of [before, after]) if (entry) this.#forget(entry.policy.match.to);
   }
 
   /**

@@ -7,7 +7,7 @@
  */
 import { PolicyIndex, type PolicyRevision, type Query } from '../../core/policy/index.js';
 import { NamedPolicies } from '../../core/policy/named.js';
-import { reaches, targetsOf } from '../../core/policy/rollout.js';
+import { reaches } from '../../core/policy/rollout.js';
 import type { Mirror, PolicyChange } from '../ports.js';
 
 const INSTANCES_MAX = 20_000;
@@ -76,15 +76,14 @@ export class HeldPolicies {
     this.#byWay.clear();
   }
 
-  /** A change of a policy that is not told apart: all hold its newest revision. */
+  /** A change of a policy that is not told apart, before or after: all hold its newest revision. */
   #note({ name, before, after }: PolicyChange): void {
-    const concerned = new Set([before, after].flatMap((entry) => (entry ? targetsOf(entry) : [])));
-    for (const indexes of this.#byWay.values())
-      for (const { to } of concerned) {
-        const index = indexes.get(to);
-        if (after?.policy.match.to === to) index?.set(after);
-        else if (index?.delete(name) && index.size === 0) indexes.delete(to);
-      }
+    for (const indexes of this.#byWay.values()) {
+      const to = before?.policy.match.to ?? '';
+      const former = indexes.get(to);
+      if (to !== after?.policy.match.to && former?.delete(name) && former.size === 0) indexes.delete(to);
+      if (after) indexes.get(after.policy.match.to)?.set(after);
+    }
   }
 
   #index(way: string, to: string): PolicyIndex {

@@ -3,7 +3,7 @@
  * those of sense, each with its place and what would be right; a document without any becomes a `Policy`. Never throws,
  * whatever it is given, and costs no more than the caps allow (64 KiB, 16 levels, 100 issues).
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Issue } from '../errors.js';
 import { messageOf } from '../errors.js';
 import { buildMatch, buildSections } from './build.js';
@@ -60,7 +60,7 @@ function policyOf(written: Written, document: string): Policy {
     spec: buildSections(written.spec),
     rollout: written.rollout,
     document,
-    hash: createHash('sha256').update(document).digest('hex').slice(0, 16),
+    hash: hash('sha256', document, 'hex').slice(0, 16),
   };
 }
 
