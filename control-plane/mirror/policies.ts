@@ -7,7 +7,7 @@ import type { Issue } from '../../core/errors.js';
 import type { PolicyRevision, Staged } from '../../core/policy/model.js';
 import { NamedPolicies } from '../../core/policy/named.js';
 import { isReserved } from '../../core/policy/names.js';
-import { parseDocument } from '../../core/policy/parse.js';
+import { DocumentReader } from '../../core/policy/parse.js';
 import { staged, targetsOf } from '../../core/policy/rollout.js';
 import type { PolicyChange } from '../ports.js';
 import type { LogEntry, Snapshot, StoredDocument } from '../store/store.js';
@@ -28,6 +28,7 @@ export interface Lost {
 export class MirroredPolicies {
   dataset = '';
   revision = 0;
+  readonly #reader = new DocumentReader();
   readonly #byName = new NamedPolicies();
   readonly #byTo = new Map<string, NamedPolicies>();
   /** Oldest first. Everything after `#floor` is in it. */
@@ -155,7 +156,7 @@ export class MirroredPolicies {
   }
 
   #read({ name, revision, document }: StoredDocument): PolicyRevision | undefined {
-    const result = parseDocument(document, { name });
+    const result = this.#reader.parse(document, { name });
     if (result.ok) {
       this.#unreadable.delete(name);
       return { policy: result.policy, revision };

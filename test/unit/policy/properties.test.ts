@@ -12,9 +12,19 @@ import {
   sectionNames,
   unmet,
 } from '../../../core/policy/index.js';
+import { DocumentReader } from '../../../core/policy/parse.js';
 import { property } from '../../support/property.js';
-import { document, hostile } from './arbitraries.js';
+import { callee, document, hostile, method } from './arbitraries.js';
 import { policyOf } from './helpers.js';
+
+const specs = [
+  {},
+  { circuit: { scope: 'cluster' }, timeout: '1s' },
+  { circuit: { scope: 'global' } },
+  { timeout: '1s', attemptTimeout: '2s' },
+  { rateLimit: { rate: 5, scope: 'cluster' } },
+  { fallback: [{ target: { to: 'inventory' } }] },
+];
 
 describe('the parser', () => {
   property(
@@ -105,3 +115,45 @@ function reversed(value: unknown): unknown {
       .map(([key, inner]) => [key, reversed(inner)]),
   );
 }
+
+describe('a reader of many documents', () => {
+  const reader = new DocumentReader();
+  const alike = fc.constantFrom(...specs);
+  const match = fc.oneof(
+    fc.record({ to: callee, method }),
+    fc.record({ to: fc.constantFrom('inventory', 'not a service') }),
+    fc.constant({}),
+  );
+  const content = fc.record(
+    {
+      policy: fc.constantFrom('a', 'b', 'Not a name'),
+      match,
+      mode: fc.constantFrom('enforce', 'shadow', 'none'),
+      priority: fc.constantFrom(0, 5, 5_000),
+      rollout: fc.constantFrom({ percent: 20 }, { percent: 200 }),
+      spec: alike,
+      other: fc.constant(1),
+    },
+    { requiredKeys: ['policy', 'match'] },
+  );
+
+  property(
+    'reads each as if it were the first',
+    fc.oneof(content, document),
+    (value) => {
+      const json = JSON.stringify(value);
+      for (const options of [{}, { name: 'a' }])
+        expect(reader.parse(json, options)).to.deep.equal(parseDocument(json, options));
+    },
+    2_000,
+  );
+
+  it('shares what documents of several names say alike', () => {
+    const read = (policy: string) =>
+      reader.parse(JSON.stringify({ policy, match: { to: policy }, spec: specs[1] }));
+    const [a, b] = [read('a'), read('b')];
+    expect(
+      a.ok && b.ok && a.policy.spec === b.policy.spec && a.policy.match.to !== b.policy.match.to,
+    ).to.equal(true);
+  });
+});
