@@ -17,6 +17,7 @@ import type {
   Rollouts,
   Roster,
 } from './ports.js';
+import type { Instance } from './store/store.js';
 import type { Logger } from './telemetry/logger.js';
 
 /** `gap` is never kept: it tells one reader that what lies before can't be told any more. */
@@ -255,23 +256,44 @@ function clusterEvent({ before, after, shadow }: ClusterChange): object {
 
 /** The mirror says whose instances changed; this remembers who they were, to say which came and went. */
 function instanceDiff(mirror: Mirror) {
-  const known = new Map<string, ReadonlySet<string>>();
-  const read = (service: string) => new Set(mirror.instances(service).map(({ id }) => id));
-  for (const service of mirror.services().keys()) known.set(service, read(service));
+  // The mirror's own lists, which never change; each sorted by id.
+  const known = new Map<string, readonly Instance[]>(mirror.services());
   return {
     known: () => known.keys(),
     changed(services: Iterable<string>) {
       const events: { service: string; up: string[]; down: string[]; instances: number }[] = [];
       for (const service of services) {
-        const before = known.get(service) ?? new Set<string>();
-        const now = read(service);
-        if (now.size > 0) known.set(service, now);
+        const before = known.get(service) ?? [];
+        const now = mirror.instances(service);
+        if (now.length > 0) known.set(service, now);
         else known.delete(service);
-        const up = [...now].filter((id) => !before.has(id));
-        const down = [...before].filter((id) => !now.has(id));
-        events.push({ service, up, down, instances: now.size });
+        events.push({ service, ...cameAndWent(before, now), instances: now.length });
       }
       return events;
     },
   };
+}
+
+/** Side by side, in order: what one instance of ten thousand costs is a look at each, and no set of them. */
+function cameAndWent(
+  before: readonly Instance[],
+  now: readonly Instance[],
+): { up: string[]; down: string[] } {
+  const up: string[] = [];
+  const down: string[] = [];
+  for (let b = 0, n = 0; b < before.length || n < now.length; ) {
+    const old = before[b];
+    const here = now[n];
+    if (here && (!old || here.id < old.id)) {
+      up.push(here.id);
+      n++;
+    } else if (old && (!here || old.id < here.id)) {
+      down.push(old.id);
+      b++;
+    } else {
+      b++;
+      n++;
+    }
+  }
+  return { up, down };
 }

@@ -1,71 +1,69 @@
 /**
  * Which circuit of the mesh a cell of a report belongs to, and by which rules that circuit goes: both follow from the policies that
- * the mirror has, as the agents work them out for themselves. What was found is kept until policies change.
+ * the mirror has, as the agents work them out for themselves. What was found is kept until policies change that it may follow from,
+ * and nothing else is looked at for a change: an edit costs the same however many policies there are.
  *
  * Agents of one service may hold different revisions while a rollout is under way, so answers are kept for each way in which
- * instances fall into the rollouts. Bounds: 64 such ways, 20,000 instances, 50,000 answers, 20,000 circuits, 10,000 callees; beyond
- * them it is worked out anew.
+ * instances fall into the rollouts. Bounds: 50,000 answers, 20,000 circuits, 10,000 callees; beyond them it is worked out anew.
  */
 import type { Governed } from '../../core/coordination/contract.js';
-import {
-  type CircuitSpec,
-  type Effective,
-  merge,
-  PolicyIndex,
-  type PolicyRevision,
-} from '../../core/policy/index.js';
-import { reaches } from '../../core/policy/rollout.js';
-import type { Mirror } from '../ports.js';
+import { type CircuitSpec, type Effective, merge, type PolicyRevision } from '../../core/policy/index.js';
+import type { Mirror, PolicyChange } from '../ports.js';
+import { HeldPolicies } from './held.js';
 
 const ANSWERS_MAX = 50_000;
-const INSTANCES_MAX = 20_000;
-const INDEXES_MAX = 64;
 const CIRCUITS_MAX = 20_000;
 const CALLEES_MAX = 10_000;
-/** Staged policies with circuits of the mesh that are told apart; instances are taken to hold the new revision of the others. */
-const STAGED_MAX = 16;
 
-export type PolicyView = Pick<Mirror, 'policy' | 'policies' | 'instances'>;
+export type PolicyView = Pick<Mirror, 'policy' | 'policies' | 'policiesTo' | 'instances'>;
 
-interface Ways {
-  /** One character for each staged policy: whether it reaches the instance. */
-  readonly byInstance: Map<string, string>;
-  readonly indexes: Map<string, PolicyIndex>;
-}
-
-/** What was found for the callers of one service that hold the same revisions: by callee, then by method. */
+/** What was found for calls to one callee: by way and service, then by method. */
 type Found = Map<string, Map<string, readonly string[]>>;
 
 export class GovernedCircuits {
   readonly #mirror: PolicyView;
-  /** By way and service. */
-  #answers = new Map<string, Found>();
+  readonly #held: HeldPolicies;
+  /** By callee. */
+  readonly #answers = new Map<string, Found>();
   #kept = 0;
   readonly #circuits = new Map<string, Governed | undefined>();
+  /** Circuits of those, by the policy in their name. */
+  readonly #byPolicy = new Map<string, Set<string>>();
   readonly #endpoints = new Map<string, readonly string[]>();
-  #ways: Ways = { byInstance: new Map(), indexes: new Map() };
-  #staged: readonly PolicyRevision[] = [];
-  #any = false;
+  /** Policies that ask for a circuit of the mesh. */
+  readonly #asking = new Set<string>();
 
   constructor(mirror: PolicyView) {
     this.#mirror = mirror;
-    this.changed();
+    this.#held = new HeldPolicies(mirror);
+    this.reset();
   }
 
   /** Whether any policy asks for a circuit of the mesh. */
   get any(): boolean {
-    return this.#any;
+    return this.#asking.size > 0;
   }
 
-  /** Policies changed. */
-  changed(): void {
-    const all = this.#mirror.policies();
-    this.#any = all.some((entry) => revisionsOf(entry).some((one) => clusterSpec(one) !== undefined));
-    const staged = all.filter((entry) => entry.staged && revisionsOf(entry).some(hasCircuit));
-    this.#staged = this.#any ? staged.slice(0, STAGED_MAX) : [];
+  /** All policies may be others. */
+  reset(): void {
+    this.#asking.clear();
+    for (const entry of this.#mirror.policies()) this.#ask(entry.policy.name, entry);
+    this.#held.reset();
     this.#forget();
-    this.#circuits.clear();
-    this.#ways = { byInstance: new Map(), indexes: new Map() };
+    this.#forgetCircuits();
+  }
+
+  /** These policies changed. */
+  changed(changes: readonly PolicyChange[]): void {
+    for (const { name, after } of changes) {
+      this.#ask(name, after);
+      for (const circuit of this.#byPolicy.get(name) ?? []) this.#circuits.delete(circuit);
+      this.#byPolicy.delete(name);
+    }
+    if (this.#held.changed(changes)) this.#forget();
+    else
+      for (const { before, after } of changes)
+        for (const entry of [before, after]) if (entry) this.#forget(entry.policy.match.to);
   }
 
   /**
@@ -73,30 +71,38 @@ export class GovernedCircuits {
    * bring another. Empty: none.
    */
   circuitsOf(service: string, instance: string, callee: string, method: string): readonly string[] {
-    if (!this.#any) return none;
-    const way = this.#way(instance);
-    const known = this.#of(way, service).get(callee)?.get(method);
+    if (!this.any) return none;
+    const way = this.#held.way(instance);
+    const key = way === '' ? service : `${service}|${way}`;
+    const known = this.#answers.get(callee)?.get(key)?.get(method);
     if (known) return known;
     const found = this.#find(way, service, callee, method);
     if (this.#kept >= ANSWERS_MAX) this.#forget();
     this.#kept++;
-    const its = this.#of(way, service);
-    its.set(callee, (its.get(callee) ?? new Map()).set(method, found));
+    const its: Found = this.#answers.get(callee) ?? new Map();
+    this.#answers.set(callee, its.set(key, (its.get(key) ?? new Map()).set(method, found)));
     return found;
   }
 
-  #of(way: string, service: string): Found {
-    const key = way === '' ? service : `${service}|${way}`;
-    const known = this.#answers.get(key);
-    if (known) return known;
-    const made: Found = new Map();
-    this.#answers.set(key, made);
-    return made;
+  #ask(name: string, entry: PolicyRevision | undefined): void {
+    if (entry && revisionsOf(entry).some((one) => clusterSpec(one) !== undefined)) this.#asking.add(name);
+    else this.#asking.delete(name);
   }
 
-  #forget(): void {
-    this.#answers = new Map();
-    this.#kept = 0;
+  /** Of calls to this callee; `*`: of all. */
+  #forget(callee = '*'): void {
+    if (callee === '*') {
+      this.#answers.clear();
+      this.#kept = 0;
+      return;
+    }
+    for (const methods of this.#answers.get(callee)?.values() ?? []) this.#kept -= methods.size;
+    this.#answers.delete(callee);
+  }
+
+  #forgetCircuits(): void {
+    this.#circuits.clear();
+    this.#byPolicy.clear();
   }
 
   /** Instances of these services changed; undefined: perhaps of all. */
@@ -110,8 +116,10 @@ export class GovernedCircuits {
     const known = this.#circuits.get(circuit);
     if (known || this.#circuits.has(circuit)) return known;
     const found = this.#govern(circuit);
-    if (this.#circuits.size >= CIRCUITS_MAX) this.#circuits.clear();
+    if (this.#circuits.size >= CIRCUITS_MAX) this.#forgetCircuits();
     this.#circuits.set(circuit, found);
+    const { policy } = partsOf(circuit);
+    this.#byPolicy.set(policy, (this.#byPolicy.get(policy) ?? new Set()).add(circuit));
     return found;
   }
 
@@ -127,8 +135,7 @@ export class GovernedCircuits {
     circuit: string,
     specOf: (entry: PolicyRevision) => CircuitSpec | undefined = clusterSpec,
   ): Governed | undefined {
-    const [callee = '', name = '', ...rest] = circuit.split('|');
-    const method = rest.join('|');
+    const { callee, policy: name, method } = partsOf(circuit);
     const entry = this.#mirror.policy(name);
     if (!entry) return undefined;
     for (const one of revisionsOf(entry)) {
@@ -163,40 +170,11 @@ export class GovernedCircuits {
   #find(way: string, service: string, callee: string, method: string): readonly string[] {
     // No id could be told apart with it.
     if (separators.test(callee) || separators.test(method)) return none;
-    const matching = this.#index(way).matching({ from: service, to: callee, method });
+    const matching = this.#held.matching(way, { from: service, to: callee, method });
     const enforced = idOf(merge(matching), callee, method);
     const beside = idOf(merge(matching, { shadow: true }), callee, method);
     const ids = [...new Set([enforced, beside])].filter((id) => id !== undefined);
     return ids.length === 0 ? none : ids;
-  }
-
-  #index(way: string): PolicyIndex {
-    const { indexes } = this.#ways;
-    const known = indexes.get(way);
-    if (known) return known;
-    const previous = new Map<string, PolicyRevision | undefined>();
-    for (const [at, entry] of this.#staged.entries())
-      if (way[at] === '0') previous.set(entry.policy.name, entry.staged?.previous);
-    const held = this.#mirror.policies().flatMap((entry) => {
-      const { name } = entry.policy;
-      const one = previous.has(name) ? previous.get(name) : entry;
-      return one ? [one] : [];
-    });
-    const index = new PolicyIndex(held);
-    if (indexes.size >= INDEXES_MAX) indexes.clear();
-    indexes.set(way, index);
-    return index;
-  }
-
-  #way(instance: string): string {
-    if (this.#staged.length === 0) return '';
-    const { byInstance } = this.#ways;
-    const known = byInstance.get(instance);
-    if (known !== undefined) return known;
-    const way = this.#staged.map(({ policy }) => (reaches(policy, instance) ? '1' : '0')).join('');
-    if (byInstance.size >= INSTANCES_MAX) byInstance.clear();
-    byInstance.set(instance, way);
-    return way;
   }
 }
 
@@ -209,8 +187,10 @@ function revisionsOf(entry: PolicyRevision): readonly PolicyRevision[] {
   return previous ? [entry, previous] : [entry];
 }
 
-function hasCircuit({ policy }: PolicyRevision): boolean {
-  return policy.spec.circuit !== undefined;
+/** Of a circuit's id without a zone. */
+function partsOf(circuit: string): { callee: string; policy: string; method: string } {
+  const [callee = '', policy = '', ...rest] = circuit.split('|');
+  return { callee, policy, method: rest.join('|') };
 }
 
 function clusterSpec({ policy }: PolicyRevision): CircuitSpec | undefined {

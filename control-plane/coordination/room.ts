@@ -21,7 +21,7 @@ import { partsOf } from '../../core/coordination/evaluation.js';
 import type { ClusterDirective, ClusterRecord } from '../../core/coordination/model.js';
 import { messageOf } from '../../core/errors.js';
 import type { Random } from '../../core/random.js';
-import type { Circuits, ClusterChange, Mirror } from '../ports.js';
+import type { Circuits, ClusterChange, Mirror, PolicyChange } from '../ports.js';
 import type { Store } from '../store/store.js';
 import type { Logger } from '../telemetry/logger.js';
 import { GovernedCircuits } from './governed.js';
@@ -31,7 +31,7 @@ import { News } from './news.js';
 import { type Extent, Pacer } from './pacer.js';
 
 export interface CircuitRoomOptions {
-  readonly mirror: Pick<Mirror, 'dataset' | 'policy' | 'policies' | 'instances' | 'on'>;
+  readonly mirror: Pick<Mirror, 'dataset' | 'policy' | 'policies' | 'policiesTo' | 'instances' | 'on'>;
   readonly store: Pick<Store, 'exchangeHealth' | 'putRecord' | 'hintCircuits'>;
   readonly replica: string;
   readonly clock: Clock;
@@ -94,8 +94,7 @@ export class CircuitRoom implements Circuits {
     this.#settledAt = clock.now();
     this.#beat = clock.every(BEAT_MS, () => this.#tick());
     this.#stops = [
-      mirror.on('policies', () => this.#policies()),
-      mirror.on('rollouts', () => this.#policies()),
+      mirror.on('policies', (changes) => this.#policies(changes)),
       mirror.on('reset', () => this.#reset()),
       mirror.on('instances', (services) => this.#governed.moved(services)),
       mirror.on('circuits', (ids) => this.#hint(ids)),
@@ -313,10 +312,13 @@ export class CircuitRoom implements Circuits {
 
   // --- what there is
 
-  #policies(): void {
+  /** Without changes: all may be others. */
+  #policies(changes?: readonly PolicyChange[]): void {
     const before = this.#active;
-    this.#governed.changed();
-    this.#coordinator.forget((circuit) => this.#governedBy(circuit) === undefined);
+    if (changes) this.#governed.changed(changes);
+    else this.#governed.reset();
+    const names = changes && new Set(changes.map(({ name }) => name));
+    this.#coordinator.forget((circuit) => this.#governedBy(circuit) === undefined, names);
     if (this.#active && !before) this.#begin();
     // Agents drop the circuits of a policy with it; instances that it had taken out are to be called again.
     this.news.look();

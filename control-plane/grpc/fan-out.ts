@@ -1,9 +1,11 @@
 /**
  * From a change of the mirror to the streams it concerns. It keeps one group for each caller service that is connected, notes
  * changes in the group's log, and gives the group's streams a turn at the pump; what each of them then lacks, it derives from
- * its place in the log. Changes of other services cost a stream nothing, not even a look.
+ * its place in the log. Changes of other services cost a stream nothing, not even a look,
+ * and those of callees that a service does not use cost its group none either.
  */
 import type { PolicyRevision } from '../../core/policy/model.js';
+import { targetsOf } from '../../core/policy/rollout.js';
 import { differences } from '../../core/sync/differences.js';
 import type { Mirror } from '../ports.js';
 import { type Encode, EndpointBodies } from './bodies.js';
@@ -16,6 +18,8 @@ export class FanOut {
   readonly #encode: Encode;
   readonly #pump: Pump;
   readonly #groups = new Map<string, Group>();
+  /** The same by each of the callees that they use. */
+  readonly #users = new Map<string, Set<Group>>();
   /** All policies as last seen, to tell what a reset changed. The values are the mirror's own. */
   readonly #known: Map<string, PolicyRevision>;
   #dataset: string;
@@ -62,8 +66,8 @@ export class FanOut {
     let group = this.#groups.get(service);
     if (!group) {
       group = new Group(service, this.#mirror, this.#encode);
-      group.add(this.#mirror.interests().get(service) ?? []);
       this.#groups.set(service, group);
+      this.#add(group, this.#mirror.interests().get(service) ?? []);
     }
     group.members.add(member);
     return group;
@@ -74,12 +78,17 @@ export class FanOut {
     const group = this.#groups.get(service);
     if (!group?.members.delete(member) || group.members.size > 0) return;
     this.#groups.delete(service);
+    for (const callee of group.interest.callees) {
+      const users = this.#users.get(callee);
+      users?.delete(group);
+      if (users?.size === 0) this.#users.delete(callee);
+    }
   }
 
   /** Instances of `service` also use these. Answers those that were not known here. */
   add(service: string, callees: Iterable<string>): readonly string[] {
     const group = this.#groups.get(service);
-    const added = group?.add(callees) ?? [];
+    const added = group ? this.#add(group, callees) : [];
     if (group && added.length > 0) this.#wake(group);
     return added;
   }
@@ -87,19 +96,12 @@ export class FanOut {
   /** Of these services others are there to be called. */
   instances(services: ReadonlySet<string>): void {
     this.endpoints.forget(services);
-    for (const group of this.#groups.values()) if (group.noteInstances(services)) this.#wake(group);
+    for (const group of this.#using(services)) if (group.noteInstances(services)) this.#wake(group);
   }
 
   /** Gives the streams that have any of these callees a turn. */
   wake(callees: ReadonlySet<string>): void {
-    for (const group of this.#groups.values()) {
-      const { callees: used } = group.interest;
-      for (const callee of callees)
-        if (used.has(callee)) {
-          this.#wake(group);
-          break;
-        }
-    }
+    for (const group of this.#using(callees)) this.#wake(group);
   }
 
   close(): void {
@@ -109,7 +111,10 @@ export class FanOut {
   #note(name: string, before: PolicyRevision | undefined, after: PolicyRevision | undefined): void {
     if (after) this.#known.set(name, after);
     else this.#known.delete(name);
-    for (const group of this.#groups.values())
+    const callees = new Set(
+      [before, after].flatMap((entry) => (entry ? targetsOf(entry) : [])).map(({ to }) => to),
+    );
+    for (const group of callees.has('*') ? this.#groups.values() : this.#using(callees))
       if (group.interest.note(name, before, after)) this.#wake(group);
   }
 
@@ -122,7 +127,7 @@ export class FanOut {
     this.#dataset = this.#mirror.dataset;
     const interests = this.#mirror.interests();
     for (const [service, group] of this.#groups) {
-      group.add(interests.get(service) ?? []);
+      this.#add(group, interests.get(service) ?? []);
       for (const callee of group.interest.callees) group.endpoints.touch(callee);
       if (replaced) {
         // Every agent has to learn the new name, also one for whom nothing else changed.
@@ -133,10 +138,28 @@ export class FanOut {
     }
   }
 
+  /** Answers the callees that are new. */
+  #add(group: Group, callees: Iterable<string>): readonly string[] {
+    const added = group.add(callees);
+    for (const callee of added) this.#users.set(callee, (this.#users.get(callee) ?? new Set()).add(group));
+    return added;
+  }
+
+  /** Each once. */
+  #using(callees: ReadonlySet<string>): ReadonlySet<Group> {
+    const [only = ''] = callees;
+    if (callees.size === 1) return this.#users.get(only) ?? none;
+    const found = new Set<Group>();
+    for (const callee of callees) for (const group of this.#users.get(callee) ?? none) found.add(group);
+    return found;
+  }
+
   #wake(group: Group): void {
     for (const member of group.members) this.#pump.wake(member);
   }
 }
+
+const none: ReadonlySet<Group> = new Set();
 
 function byName(mirror: Mirror): Map<string, PolicyRevision> {
   return new Map(mirror.policies().map((entry) => [entry.policy.name, entry]));

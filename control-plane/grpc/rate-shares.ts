@@ -8,7 +8,7 @@
  */
 import type { Clock, Timer } from '../../core/clock.js';
 import type { Mirror } from '../ports.js';
-import { Crowd, hasClusterLimit, type Population } from '../rates/crowd.js';
+import { Crowd, type Population } from '../rates/crowd.js';
 import type { Encode } from './bodies.js';
 import type { FanOut } from './fan-out.js';
 import type { Group } from './group.js';
@@ -49,17 +49,13 @@ export class RateShares {
     const { mirror, clock } = parts;
     this.crowd.use(mirror.policies());
     this.#beat = clock.every(BEAT_MS, () => this.#refresh());
-    const changed = () => {
-      this.crowd.use(mirror.policies());
-      this.#refresh();
-    };
     this.#stops = [
-      mirror.on('reset', changed),
+      mirror.on('reset', () => {
+        this.crowd.use(mirror.policies());
+        this.#refresh();
+      }),
       mirror.on('policies', (changes) => {
-        const concerned = ({ before, after }: (typeof changes)[number]) =>
-          (before !== undefined && hasClusterLimit(before)) ||
-          (after !== undefined && hasClusterLimit(after));
-        if (changes.some(concerned)) changed();
+        if (this.crowd.change(changes)) this.#refresh();
       }),
     ];
   }

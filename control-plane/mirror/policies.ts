@@ -5,6 +5,7 @@
  */
 import type { Issue } from '../../core/errors.js';
 import type { PolicyRevision, Staged } from '../../core/policy/model.js';
+import { NamedPolicies } from '../../core/policy/named.js';
 import { isReserved } from '../../core/policy/names.js';
 import { parseDocument } from '../../core/policy/parse.js';
 import { staged, targetsOf } from '../../core/policy/rollout.js';
@@ -24,18 +25,11 @@ export interface Lost {
   readonly document: string | null;
 }
 
-/** The policies of one callee; sorted when first asked for after a change, so that a load of thousands sorts once. */
-interface Listing {
-  readonly policies: Map<string, PolicyRevision>;
-  sorted: readonly PolicyRevision[] | undefined;
-}
-
 export class MirroredPolicies {
   dataset = '';
   revision = 0;
-  readonly #byName = new Map<string, PolicyRevision>();
-  readonly #byTo = new Map<string, Listing>();
-  #sorted: readonly PolicyRevision[] | undefined = [];
+  readonly #byName = new NamedPolicies();
+  readonly #byTo = new Map<string, NamedPolicies>();
   /** Oldest first. Everything after `#floor` is in it. */
   #changes: PolicyChange[] = [];
   #floor = 0;
@@ -51,15 +45,11 @@ export class MirroredPolicies {
   }
 
   all(): readonly PolicyRevision[] {
-    this.#sorted ??= [...this.#byName.values()].sort(byName);
-    return this.#sorted;
+    return this.#byName.list();
   }
 
   to(callee: string): readonly PolicyRevision[] {
-    const listing = this.#byTo.get(callee);
-    if (!listing) return [];
-    listing.sorted ??= [...listing.policies.values()].sort(byName);
-    return listing.sorted;
+    return this.#byTo.get(callee)?.list() ?? none;
   }
 
   changesSince(revision: number): readonly PolicyChange[] | undefined {
@@ -100,7 +90,7 @@ export class MirroredPolicies {
   ): { changed: boolean; lost: readonly Lost[] } {
     const lost = this.dataset === '' || this.dataset === snapshot.dataset ? [] : this.#missing(snapshot);
     let changed = this.dataset !== snapshot.dataset || this.revision !== snapshot.head;
-    const gone = new Set(this.#byName.keys());
+    const gone = new Set(this.#byName.names());
     for (const stored of snapshot.documents) {
       if (isReserved(stored.name)) continue;
       const before = this.#byName.get(stored.name);
@@ -152,7 +142,8 @@ export class MirroredPolicies {
   #missing({ head, documents }: Snapshot): Lost[] {
     const stored = new Map(documents.map((document) => [document.name, document]));
     const lost: Lost[] = [];
-    for (const [name, { revision, policy }] of this.#byName) {
+    for (const { revision, policy } of this.#byName) {
+      const { name } = policy;
       const found = stored.get(name);
       if (found && (found.document === policy.document || found.revision > revision)) continue;
       lost.push({ name, revision, document: policy.document });
@@ -182,23 +173,24 @@ export class MirroredPolicies {
 
   #set(name: string, after: PolicyRevision | undefined): void {
     const before = this.#byName.get(name);
-    if (before) for (const { to } of targetsOf(before)) this.#listing(to).policies.delete(name);
-    if (after) {
-      this.#byName.set(name, after);
-      for (const { to } of targetsOf(after)) this.#listing(to).policies.set(name, after);
-    } else this.#byName.delete(name);
-    if (before)
-      for (const { to } of targetsOf(before))
-        if (this.#byTo.get(to)?.policies.size === 0) this.#byTo.delete(to);
-    this.#sorted = undefined;
+    const kept = new Set(after && targetsOf(after).map(({ to }) => to));
+    if (before) for (const { to } of targetsOf(before)) if (!kept.has(to)) this.#drop(to, name);
+    if (!after) {
+      this.#byName.delete(name);
+      return;
+    }
+    this.#byName.set(after);
+    for (const to of kept) {
+      const those = this.#byTo.get(to) ?? new NamedPolicies();
+      those.set(after);
+      this.#byTo.set(to, those);
+    }
   }
 
-  /** Of a callee, about to change. */
-  #listing(to: string): Listing {
-    const listing = this.#byTo.get(to) ?? { policies: new Map(), sorted: undefined };
-    listing.sorted = undefined;
-    this.#byTo.set(to, listing);
-    return listing;
+  #drop(to: string, name: string): void {
+    const those = this.#byTo.get(to);
+    those?.delete(name);
+    if (those?.size === 0) this.#byTo.delete(to);
   }
 
   #remember(changes: readonly PolicyChange[]): void {
@@ -211,6 +203,4 @@ export class MirroredPolicies {
   }
 }
 
-function byName(a: PolicyRevision, b: PolicyRevision): number {
-  return a.policy.name < b.policy.name ? -1 : 1;
-}
+const none: readonly PolicyRevision[] = [];

@@ -10,9 +10,11 @@
  */
 
 import type { PolicyRevision } from '../../core/policy/model.js';
+import { NamedPolicies } from '../../core/policy/named.js';
 import { SELF } from '../../core/policy/names.js';
 import { rateSharesMax } from '../../proto/bounds.js';
 import type { RateShare } from '../../proto/messages.js';
+import type { PolicyChange } from '../ports.js';
 import type { ClusterLimit } from './limit.js';
 
 /** The agents of one service at one replica. */
@@ -38,7 +40,8 @@ interface Service {
 
 export class Crowd {
   readonly #services = new Map<string, Service>();
-  #limits: readonly PolicyRevision[] = [];
+  /** Policies with such limits, by the callee that they are `to`. */
+  readonly #limits = new Map<string, NamedPolicies>();
   /** By callee and caller, as of the last count. */
   readonly #counted = new Map<string, number>();
 
@@ -51,12 +54,20 @@ export class Crowd {
 
   /** Whether any policy in force has such a limit. */
   get limited(): boolean {
-    return this.#limits.length > 0;
+    return this.#limits.size > 0;
   }
 
   /** Takes the policies that have such limits out of all there are. */
   use(policies: readonly PolicyRevision[]): void {
-    this.#limits = policies.filter(hasClusterLimit);
+    this.#limits.clear();
+    for (const entry of policies) this.#change(undefined, entry);
+  }
+
+  /** Some of them changed. Answers whether any of those has or had such a limit. */
+  change(changes: readonly PolicyChange[]): boolean {
+    const concerned = changes.filter(({ before, after }) => isLimit(before) || isLimit(after));
+    for (const { before, after } of concerned) this.#change(before, after);
+    return concerned.length > 0;
   }
 
   /** `elsewhere`: of each other replica. */
@@ -106,11 +117,12 @@ export class Crowd {
 
   /** What the agents of `service`, which use these callees, have to know. */
   sharesOf(service: string, callees: ReadonlySet<string>): readonly RateShare[] {
+    const limits = ['*', ...callees].flatMap((to) => this.#to(to)).sort(byName);
     const shares: RateShare[] = [];
-    for (const { policy } of this.#limits) {
+    for (const { policy } of limits) {
       const { to, from } = policy.match;
       if (from !== undefined && from !== service) continue;
-      for (const callee of to === '*' ? callees : callees.has(to) ? [to] : []) {
+      for (const callee of to === '*' ? callees : [to]) {
         // What is general is not of calls into the service.
         if (to === '*' && callee === SELF) continue;
         if (shares.length >= rateSharesMax) return shares;
@@ -119,11 +131,36 @@ export class Crowd {
     }
     return shares;
   }
+
+  #to(callee: string): readonly PolicyRevision[] {
+    return this.#limits.get(callee)?.list() ?? none;
+  }
+
+  #change(before: PolicyRevision | undefined, after: PolicyRevision | undefined): void {
+    if (isLimit(before)) {
+      const { name, match } = before.policy;
+      const those = this.#limits.get(match.to);
+      those?.delete(name);
+      if (those?.size === 0) this.#limits.delete(match.to);
+    }
+    if (isLimit(after)) {
+      const { to } = after.policy.match;
+      const those = this.#limits.get(to) ?? new NamedPolicies();
+      those.set(after);
+      this.#limits.set(to, those);
+    }
+  }
+}
+
+const none: readonly PolicyRevision[] = [];
+
+function byName(a: PolicyRevision, b: PolicyRevision): number {
+  return a.policy.name < b.policy.name ? -1 : 1;
 }
 
 /** In shadow as well: the agent limits there, too, if only to tell. */
-export function hasClusterLimit({ policy }: PolicyRevision): boolean {
-  return policy.spec.rateLimit?.scope === 'cluster';
+function isLimit(entry: PolicyRevision | undefined): entry is PolicyRevision {
+  return entry?.policy.spec.rateLimit?.scope === 'cluster';
 }
 
 function rounded(count: number): number {

@@ -122,6 +122,9 @@ export interface CoordinatorPart {
   /** Endpoints of a callee that are taken out of discovery at present. */
   ejected(callee: string, now: number): ReadonlySet<string>;
   views(now: number): readonly ClusterView[];
-  /** A policy is gone, or another dataset is here: these circuits and all that hangs on them go. */
-  forget(gone: (circuit: string) => boolean): void;
+  /**
+   * A policy is gone, or another dataset is here: these circuits and all that hangs on them go. `policies`: only circuits of these are
+   * asked for; absent: all.
+   */
+  forget(gone: (circuit: string) => boolean, policies?: Iterable<string>): void;
 }

@@ -174,8 +174,11 @@ export class Coordinator implements CoordinatorPart {
     });
   }
 
-  forget(gone: (circuit: string) => boolean): void {
-    for (const circuit of [...this.#circuits]) if (gone(circuit.id)) this.#circuits.drop(circuit);
+  forget(gone: (circuit: string) => boolean, policies?: Iterable<string>): void {
+    const asked = policies
+      ? [...policies].flatMap((name) => [...this.#circuits.ofPolicy(name)])
+      : this.#circuits;
+    for (const circuit of [...asked]) if (gone(circuit.id)) this.#circuits.drop(circuit);
   }
 
   /** Undefined: it is no circuit of the mesh (any more). */

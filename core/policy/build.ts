@@ -7,6 +7,8 @@ import type { AdmissionSpec, CircuitSpec, FallbackSpec, Match, OutlierSpec, Sect
 import type { Written } from './schema.js';
 import { parseRate } from './units.js';
 
+const usualSlowRate = parseRate(defaults.circuit.slowRate) ?? 1;
+
 type WrittenSpec = Written['spec'];
 type Present<S extends keyof WrittenSpec> = NonNullable<WrittenSpec[S]>;
 
@@ -33,15 +35,20 @@ function buildRetry({ attempts, on, backoff, budget }: Present<'retry'>) {
   return { attempts, on, backoff: { baseMs: backoff.base, maxMs: backoff.max }, budget };
 }
 
+/** Field by field: a copy of the rest costs more than all the others together, and a mesh has a hundred thousand of them to read. */
 function buildCircuit(circuit: Present<'circuit'>): CircuitSpec {
-  const { window, slowCall, slowRate, openFor, halfOpen, cluster, ...same } = circuit;
+  const { window, failureRate, slowCall, slowRate, minimumCalls, openFor, halfOpen, per, scope, cluster } =
+    circuit;
   return {
-    ...same,
     window: window.kind === 'time' ? { ...window, buckets: WINDOW_BUCKETS } : window,
+    failureRate,
     ...(slowCall === undefined ? {} : { slowCallMs: slowCall }),
-    slowRate: slowRate ?? parseRate(defaults.circuit.slowRate) ?? 1,
+    slowRate: slowRate ?? usualSlowRate,
+    minimumCalls,
     openForMs: openFor,
     halfOpen: { calls: halfOpen.calls, maxWaitMs: halfOpen.maxWait },
+    per,
+    scope,
     cluster: {
       windowMs: cluster.window,
       quorum: cluster.quorum,

@@ -108,7 +108,7 @@ export class PolicyIndex {
     const byMethod = this.#byCallee.get(to);
     const list = byMethod?.get(method);
     if (!byMethod || !list) return;
-    list.splice(list.indexOf(former), 1);
+    list.splice(placeOf(former.policy, list), 1);
     if (list.length > 0) return;
     byMethod.delete(method);
     if (byMethod.size === 0) this.#byCallee.delete(to);

@@ -3,7 +3,7 @@
  * those of sense, each with its place and what would be right; a document without any becomes a `Policy`. Never throws,
  * whatever it is given, and costs no more than the caps allow (64 KiB, 16 levels, 100 issues).
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Issue } from '../errors.js';
 import { messageOf } from '../errors.js';
 import { buildMatch, buildSections } from './build.js';
@@ -25,11 +25,17 @@ const ISSUES_MAX = 100;
 
 /** A policy from plain values (of JSON, YAML or a program). */
 export function parsePolicy(input: unknown, options: ParseOptions = {}): ParseResult {
+  return read(input, options);
+}
+
+/** `json`: the text that it was read from; one that is canonical already is kept in place of a second one like it. */
+function read(input: unknown, options: ParseOptions, json?: string): ParseResult {
   const issues: Issue[] = [];
   const plain = plainCopy(input, issues);
   if (plain === undefined) return refused(issues);
   const document = named(plain, options.name, issues);
-  const text = canonical(document);
+  const made = canonical(document);
+  const text = made === json ? json : made;
   if (Buffer.byteLength(text) > DOCUMENT_BYTES_MAX)
     return refused([{ path: '', message: `is too large; at most ${DOCUMENT_BYTES_MAX / 1024} KiB` }]);
   const { value, wrong } = documentSchema().read(document);
@@ -48,7 +54,7 @@ export function parseDocument(json: string, options: ParseOptions = {}): ParseRe
   } catch (error) {
     return refused([{ path: '', message: `is no JSON: ${messageOf(error)}` }]);
   }
-  return parsePolicy(input, options);
+  return read(input, options, json);
 }
 
 function policyOf(written: Written, document: string): Policy {
@@ -60,7 +66,7 @@ function policyOf(written: Written, document: string): Policy {
     spec: buildSections(written.spec),
     rollout: written.rollout,
     document,
-    hash: createHash('sha256').update(document).digest('hex').slice(0, 16),
+    hash: hash('sha256', document, 'hex').slice(0, 16),
   };
 }
 

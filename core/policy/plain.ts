@@ -22,65 +22,90 @@ const NODES_MAX = DOCUMENT_BYTES_MAX / 2;
 export function plainCopy(input: unknown, issues: Issue[]): Plain | undefined {
   let nodes = 0;
 
-  const copy = (value: unknown, path: Path): Plain | undefined => {
+  /** Of what is looked at; one list for all, since a path is asked for only where something is refused. */
+  const path: PropertyKey[] = [];
+
+  const copy = (value: unknown): Plain | undefined => {
     if (++nodes > NODES_MAX) return undefined;
     if (value === null || typeof value === 'boolean' || typeof value === 'string') return value;
     if (typeof value === 'number') {
       if (Number.isFinite(value)) return value;
-      return refuse(path, `must be a finite number; got ${value}`);
+      return refuse(`must be a finite number; got ${value}`);
     }
-    if (typeof value !== 'object') return refuse(path, `must be JSON; got ${described(value)}`);
-    if (path.length >= DEPTH_MAX) return refuse(path, `nested too deeply; at most ${DEPTH_MAX} levels`);
-    if (Array.isArray(value)) return copyList(value, path);
-    if (!isRecord(value)) return refuse(path, `must be JSON; got ${described(value)}`);
-    return copyRecord(value, path);
+    if (typeof value !== 'object') return refuse(`must be JSON; got ${described(value)}`);
+    if (path.length >= DEPTH_MAX) return refuse(`nested too deeply; at most ${DEPTH_MAX} levels`);
+    if (Array.isArray(value)) return copyList(value);
+    if (!isRecord(value)) return refuse(`must be JSON; got ${described(value)}`);
+    return copyRecord(value);
   };
 
-  const copyList = (list: readonly unknown[], path: Path): Plain => {
-    const copied: Plain[] = [];
-    for (let i = 0; i < list.length && nodes <= NODES_MAX; i++)
-      copied.push(copy(list[i], [...path, i]) ?? null);
+  const below = (key: PropertyKey, value: unknown): Plain => {
+    path.push(key);
+    // What is refused keeps its place, so that nobody calls it missing.
+    const copied = copy(value) ?? null;
+    path.pop();
     return copied;
   };
 
-  const copyRecord = (record: Readonly<Record<string, unknown>>, path: Path): Plain => {
+  const copyList = (list: readonly unknown[]): Plain => {
+    const copied: Plain[] = [];
+    for (let i = 0; i < list.length && nodes <= NODES_MAX; i++) copied.push(below(i, list[i]));
+    return copied;
+  };
+
+  const copyRecord = (record: Readonly<Record<string, unknown>>): Plain => {
     const copied: Record<string, Plain> = Object.create(null);
     for (const key of Object.keys(record)) {
       if (nodes > NODES_MAX) break;
       if (hostileKeys.has(key)) {
-        refuse([...path, key], 'is not allowed as a name');
+        issues.push({ path: pathOf([...path, key]), message: 'is not allowed as a name' });
         continue;
       }
       const value = record[key];
-      if (value === undefined) continue;
-      // What is refused keeps its place, so that nobody calls it missing.
-      copied[key] = copy(value, [...path, key]) ?? null;
+      if (value !== undefined) copied[key] = below(key, value);
     }
     return copied;
   };
 
-  const refuse = (path: Path, message: string): undefined => {
+  const refuse = (message: string): undefined => {
     issues.push({ path: pathOf(path), message });
     return undefined;
   };
 
   try {
-    const plain = copy(input, []);
+    const plain = copy(input);
     if (nodes <= NODES_MAX) return plain;
-    return refuse([], `is too large; at most ${DOCUMENT_BYTES_MAX / 1024} KiB`);
+    return refuse(`is too large; at most ${DOCUMENT_BYTES_MAX / 1024} KiB`);
   } catch {
     // A getter or a proxy of the caller's own.
-    return refuse([], "can't be read: it must be plain JSON");
+    path.length = 0;
+    return refuse("can't be read: it must be plain JSON");
   }
 }
 
 /** Canonical JSON: keys sorted by code unit, no blanks. Two documents that say the same in the same words are one text. */
 export function canonical(value: Plain): string {
+  // What was stored is in order already, and many times sooner looked at than made anew.
+  return isOrdered(value) ? JSON.stringify(value) : ordered(value);
+}
+
+function isOrdered(value: Plain): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  if (isList(value)) return value.every(isOrdered);
+  let last = '';
+  for (const key of Object.keys(value)) {
+    if (key < last || !isOrdered(value[key] as Plain)) return false;
+    last = key;
+  }
+  return true;
+}
+
+function ordered(value: Plain): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  if (isList(value)) return `[${value.map(canonical).join(',')}]`;
+  if (isList(value)) return `[${value.map(ordered).join(',')}]`;
   const entries = Object.keys(value)
     .sort()
-    .map((key) => `${JSON.stringify(key)}:${canonical(value[key] as Plain)}`);
+    .map((key) => `${JSON.stringify(key)}:${ordered(value[key] as Plain)}`);
   return `{${entries.join(',')}}`;
 }
 

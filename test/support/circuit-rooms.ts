@@ -15,6 +15,7 @@ import type {
 import { MeshError } from '../../core/errors.js';
 import type { PolicyRevision } from '../../core/policy/model.js';
 import { parsePolicy } from '../../core/policy/parse.js';
+import { targetsOf } from '../../core/policy/rollout.js';
 import { seededRandom } from '../../core/random.js';
 import type { Cell, ProbeResult } from '../../proto/messages.js';
 import { keptLogger } from './logs.js';
@@ -35,6 +36,9 @@ export class CircuitMirror {
   policies(): readonly PolicyRevision[] {
     return [...this.#policies.values()];
   }
+  policiesTo(to: string): readonly PolicyRevision[] {
+    return this.policies().filter((entry) => targetsOf(entry).some((match) => match.to === to));
+  }
   instances(service: string): readonly Instance[] {
     return this.#instances.get(service) ?? [];
   }
@@ -51,14 +55,16 @@ export class CircuitMirror {
     const parsed = parsePolicy(document);
     if (!parsed.ok) throw new Error(JSON.stringify(parsed.issues));
     const entry = { policy: parsed.policy, revision: ++this.#revision, ...more };
-    this.#policies.set(parsed.policy.name, entry);
-    this.emit('policies', []);
+    const { name } = parsed.policy;
+    const before = this.#policies.get(name);
+    this.#policies.set(name, entry);
+    this.emit('policies', [{ revision: entry.revision, name, before, after: entry }]);
     return entry;
   }
   remove(name: string): void {
+    const before = this.#policies.get(name);
     this.#policies.delete(name);
-    this.#revision++;
-    this.emit('policies', []);
+    this.emit('policies', [{ revision: ++this.#revision, name, before, after: undefined }]);
   }
   register(service: string, ...addresses: string[]): void {
     const instances = addresses.map((address): Instance => {

@@ -19,7 +19,7 @@ describe('a circuit that policies govern', () => {
   beforeEach(() => {
     mirror = new CircuitMirror();
     governed = new GovernedCircuits(mirror);
-    mirror.on('policies', () => governed.changed());
+    mirror.on('policies', (changes) => governed.changed(changes));
   });
   const circuits = (callee = 'inventory', method = '', service = 'checkout', instance = 'i') =>
     governed.circuitsOf(service, instance, callee, method);
