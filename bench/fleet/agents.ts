@@ -4,7 +4,7 @@
  */
 import { capabilities } from '../../core/policy/capabilities.js';
 import { Line, messageFrame, opening } from './frames.js';
-import { ack, heartbeat, hello, kindOf, kinds, nonceOf, report } from './messages.js';
+import { ack, heartbeat, hello, kindOf, kinds, lease, nonceOf, report } from './messages.js';
 
 /** Opens them all at once; answered with `connected` once each has its first complete state. */
 export interface Connect {
@@ -16,6 +16,23 @@ export interface Connect {
   readonly from: number;
   readonly count: number;
   readonly callees: readonly string[];
+  readonly who?: Who | undefined;
+}
+
+/** Which services the agents are instances of. */
+export interface Who {
+  /** Default: `checkout`. */
+  readonly service?: string;
+  /** So many services, `<service>-<i>`, in turn; default: the one. */
+  readonly services?: number;
+  /** Each registers an address of its own. */
+  readonly registered?: boolean;
+}
+
+/** Answered with `counted`: bytes of messages that the fleet has heard so far, but for heartbeats. */
+export interface Count {
+  readonly type: 'count';
+  readonly fleet: string;
 }
 
 /**
@@ -56,7 +73,7 @@ export interface Leave {
   readonly fleet: string;
 }
 
-export type ToAgents = Connect | Expect | Talk | Stall | Latest | Leave;
+export type ToAgents = Connect | Expect | Talk | Stall | Latest | Leave | Count;
 
 export type FromAgents =
   | { readonly type: 'ready' }
@@ -75,6 +92,7 @@ export type FromAgents =
       readonly sample: Uint8Array;
     }
   | { readonly type: 'latest'; readonly fleet: string; readonly at: Float64Array }
+  | { readonly type: 'counted'; readonly fleet: string; readonly bytes: number }
   | { readonly type: 'left'; readonly fleet: string; readonly lost: number };
 
 /** Not on the wire. */
@@ -126,7 +144,7 @@ class LightAgent {
 class Fleet {
   readonly agents: LightAgent[] = [];
   readonly ports: readonly number[];
-  /** Of a complete state: the policies, and a list for each callee. */
+  /** Of a complete state: the policies, a list for each callee, and that an address is registered. */
   readonly parts: number;
   /** What the first agent heard until it knew all, for servers that are to say the same. */
   readonly #first: Uint8Array[] = [];
@@ -134,6 +152,7 @@ class Fleet {
   #waiting = 0;
   #refused = 0;
   #lost = 0;
+  #bytes = 0;
   #seq = 0;
   #said: Buffer = Buffer.alloc(0);
   #timers: NodeJS.Timeout[] = [];
@@ -142,17 +161,20 @@ class Fleet {
 
   constructor(private readonly options: Connect) {
     this.ports = options.ports;
-    this.parts = 1 + options.callees.length;
-    const { from, count, callees } = options;
+    const { from, count, callees, who = {} } = options;
+    const { service = 'checkout', services, registered = false } = who;
+    this.parts = 1 + callees.length + (registered ? 1 : 0);
     const opened = opening(PATH, 'control-plane');
     for (let i = from; i < from + count; i++) {
       const said = hello({
-        service: 'checkout',
+        service: services === undefined ? service : `${service}-${i % services}`,
         instance: `agent-${i}`,
         callees,
         capabilities: [...capabilities],
       });
-      this.agents.push(new LightAgent(this, Buffer.concat([opened, messageFrame(said)])));
+      const parts = [opened, messageFrame(said)];
+      if (registered) parts.push(messageFrame(lease(`10.0.${i >> 8}.${i & 0xff}:50051`)));
+      this.agents.push(new LightAgent(this, Buffer.concat(parts)));
     }
     this.#waiting = count;
     for (const agent of this.agents) agent.connect();
@@ -160,6 +182,7 @@ class Fleet {
 
   heard(agent: LightAgent, bytes: Buffer): void {
     const kind = kindOf(bytes);
+    if (kind !== kinds.heartbeat) this.#bytes += bytes.length;
     if (agent === this.agents[0] && agent.knownAt === 0) this.#first.push(new Uint8Array(bytes));
     if (kind === kinds.delta) {
       agent.deltaAt = instant();
@@ -169,7 +192,7 @@ class Fleet {
       agent.line?.close();
       this.ended(agent);
     }
-    const isPart = kind === kinds.delta || kind === kinds.endpoints;
+    const isPart = kind === kinds.delta || kind === kinds.endpoints || kind === kinds.lease;
     if (isPart && agent.lacks > 0 && --agent.lacks === 0 && agent.knownAt > 0)
       this.#expected(agent, BACK, bytes);
     if (agent.knownAt === 0) {
@@ -252,6 +275,10 @@ class Fleet {
     tell({ type: 'latest', fleet: this.options.fleet, at });
   }
 
+  count(): void {
+    tell({ type: 'counted', fleet: this.options.fleet, bytes: this.#bytes });
+  }
+
   leave(): void {
     this.#over = true;
     for (const timer of this.#timers) clearInterval(timer);
@@ -273,6 +300,7 @@ process.on('message', (message: ToAgents) => {
   else if (message.type === 'talk') fleet.talk(message);
   else if (message.type === 'stall') fleet.stall(message.count);
   else if (message.type === 'latest') fleet.latest();
+  else if (message.type === 'count') fleet.count();
   else {
     fleet.leave();
     fleets.delete(message.fleet);

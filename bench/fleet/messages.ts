@@ -52,6 +52,11 @@ export function ack(nonce: number): Buffer {
   return bytes(3, number(1, nonce));
 }
 
+/** AgentMessage.lease: registers an address. */
+export function lease(address: string): Buffer {
+  return bytes(5, bytes(1, 'first'), bytes(3, address), bytes(4, 'grpc'), number(6, 1));
+}
+
 /** AgentMessage.heartbeat. */
 export const heartbeat = bytes(6);
 
@@ -62,7 +67,15 @@ export function report(seq: number, callees: readonly string[]): Buffer {
 }
 
 /** Fields of ControlMessage. */
-export const kinds = { welcome: 1, delta: 2, endpoints: 3, directives: 5, drain: 6, heartbeat: 7 } as const;
+export const kinds = {
+  welcome: 1,
+  delta: 2,
+  endpoints: 3,
+  lease: 4,
+  directives: 5,
+  drain: 6,
+  heartbeat: 7,
+} as const;
 
 /** Which message it is: the field of the one that it holds. */
 export function kindOf(message: Buffer): number {

@@ -4,7 +4,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Expect, FromAgents, ToAgents } from './agents.js';
+import type { Expect, FromAgents, ToAgents, Who } from './agents.js';
 import type { FromBare, ToBare } from './bare.js';
 
 /** Of /proc/<pid>/stat; Linux has 100 in a second. */
@@ -122,11 +122,17 @@ export class Generators {
   }
 
   /** All at once; the instants at which each knew all, how many were turned away before, and what one of them heard. */
-  async connect(fleet: string, ports: readonly number[], agents: number, callees: readonly string[]) {
+  async connect(
+    fleet: string,
+    ports: readonly number[],
+    agents: number,
+    callees: readonly string[],
+    who?: Who,
+  ) {
     const each = Math.floor(agents / this.processes.length);
     const answers = this.processes.map((child) => child.hear('connected'));
     for (const [i, child] of this.processes.entries())
-      child.tell({ type: 'connect', fleet, ports, from: i * each, count: each, callees });
+      child.tell({ type: 'connect', fleet, ports, from: i * each, count: each, callees, who });
     const all = await Promise.all(answers);
     return {
       at: all.flatMap(({ at }) => [...at]),
@@ -154,6 +160,13 @@ export class Generators {
 
   tell(message: ToAgents): void {
     for (const child of this.processes) child.tell(message);
+  }
+
+  /** Bytes of messages that a fleet has heard so far, but for heartbeats. */
+  async count(fleet: string): Promise<number> {
+    const answers = this.processes.map((child) => child.hear('counted'));
+    this.tell({ type: 'count', fleet });
+    return (await Promise.all(answers)).reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** Answers how many streams were lost meanwhile. */
