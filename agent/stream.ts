@@ -105,15 +105,16 @@ export class Stream implements Outlet {
 
   #connect(): void {
     if (this.#over) return;
+    const { path, requestSerialize, responseDeserialize } = agentSession;
     const { address, credentials, token } = this.#options;
     const metadata = new grpc.Metadata();
     try {
       if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
       this.#channel = openControlChannel(address, credentials);
       const call = this.#channel.client.makeBidiStreamRequest(
-        agentSession.path,
-        agentSession.requestSerialize,
-        agentSession.responseDeserialize,
+        path,
+        requestSerialize,
+        responseDeserialize,
         metadata,
       );
       this.#call = call;

@@ -1,14 +1,15 @@
 /**
- * An agent's side of the session, from code that was made of `agents.proto` beforehand: the loader and its parser cost a service a
- * tenth of a second at its start, and several MB.
+ * An agent's side of the session, without the loader and its parser: they cost a service a tenth of a second at its start, and
+ * several MB.
  */
-import { type AgentSession, CONVERSION, controlOf } from './codec.js';
-import { deserialize, path, serialize } from './generated/agent-codec.js';
+import { type AgentSession, controlOf } from './codec.js';
+import { AgentMessage, ControlMessage, sessionPath } from './generated/agents.js';
+import { decode, encode } from './wire.js';
 
-const decode = (frame: Buffer) => deserialize(frame, CONVERSION);
+const read = (frame: Buffer) => decode(ControlMessage, frame);
 
 export const agentSession: AgentSession = {
-  path,
-  requestSerialize: serialize,
-  responseDeserialize: (frame) => controlOf(frame, decode),
+  path: sessionPath,
+  requestSerialize: (message) => encode(AgentMessage, message),
+  responseDeserialize: (frame) => controlOf(frame, read),
 };

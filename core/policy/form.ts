@@ -291,6 +291,19 @@ export function either<const F extends readonly Form<unknown>[]>(
   });
 }
 
+/** Made when it is first needed: most documents have few of the parts that they may have. */
+export function later<T>(make: () => Form<T>): Form<T> {
+  let made: Form<T> | undefined;
+  const form = () => {
+    made ??= make();
+    return made;
+  };
+  return new Form({
+    read: (value, wrong) => form().into(value, wrong),
+    schema: () => form().jsonSchema(),
+  });
+}
+
 export function anything(): Form<unknown> {
   return new Form({ read: (value) => value, schema: () => ({}) });
 }

@@ -4,7 +4,7 @@
  * `build.ts` turns it into the model. Built at first use.
  */
 import { defaults } from './defaults.js';
-import type { Read } from './form.js';
+import { later, type Read } from './form.js';
 import {
   choice,
   DAY_MS,
@@ -53,24 +53,24 @@ function spec() {
       .nullable()
       .optional()
       .describe('Harmless to repeat: allows retries of what may have been executed, and hedging.'),
-    retry: retry().nullable().optional().describe('Trying again.'),
-    hedge: hedge().nullable().optional().describe('Trying a second time before the first has answered.'),
-    circuit: circuit().nullable().optional().describe('Stops calling what fails.'),
-    bulkhead: bulkhead().nullable().optional().describe('Bounds calls under way.'),
-    rateLimit: rateLimit().nullable().optional().describe('Bounds calls per time.'),
-    admission: admission()
+    retry: later(retry).nullable().optional().describe('Trying again.'),
+    hedge: later(hedge).nullable().optional().describe('Trying a second time before the first has answered.'),
+    circuit: later(circuit).nullable().optional().describe('Stops calling what fails.'),
+    bulkhead: later(bulkhead).nullable().optional().describe('Bounds calls under way.'),
+    rateLimit: later(rateLimit).nullable().optional().describe('Bounds calls per time.'),
+    admission: later(admission)
       .nullable()
       .optional()
       .describe('Sends fewer calls to what fails, at random, by its rate of successes.'),
-    outlier: outlier()
+    outlier: later(outlier)
       .nullable()
       .optional()
       .describe('Leaves out the instances that fail; of `mesh.client` alone.'),
-    classify: classify()
+    classify: later(classify)
       .nullable()
       .optional()
       .describe('Statuses and errors that count as something else than usual.'),
-    fallback: fallback().nullable().optional().describe('What is answered instead, in turn.'),
+    fallback: later(fallback).nullable().optional().describe('What is answered instead, in turn.'),
   }).check(
     sense((fields, fault) => {
       for (const { path, message, refused } of breaches(factsOfFields(fields)))
