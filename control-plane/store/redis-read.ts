@@ -12,7 +12,7 @@ import type { AuditEntry, HistoryEntry, StoredDocument } from './store.js';
 /** From the fields of the hash `key`, each `<revision> <document>`. */
 export function storedDocuments(
   key: string,
-  fields: readonly (readonly [name: string, stored: string])[],
+  fields: ReadonlyMap<string, string>,
 ): { documents: StoredDocument[]; faults: Issue[] } {
   const documents: StoredDocument[] = [];
   const faults: Issue[] = [];

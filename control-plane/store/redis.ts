@@ -12,9 +12,10 @@ import { REGISTRY_EVENTS_MAX } from './limits.js';
 import { type RedisClients, RedisConnection, type RedisLocation } from './redis-connection.js';
 import { RedisHealth } from './redis-health.js';
 import { RedisKeys } from './redis-keys.js';
+import { loadStored } from './redis-load.js';
 import { auditEntry, foreignKeys, historyEntry, storedDocuments } from './redis-read.js';
 import { RedisRegistry } from './redis-registry.js';
-import { pairs, streamEntries, unwrap } from './redis-replies.js';
+import { streamEntries, unwrap } from './redis-replies.js';
 import { runScript, type ScriptName } from './redis-scripts.js';
 import { RedisWatch } from './redis-watch.js';
 import { RedisWriter } from './redis-writer.js';
@@ -93,11 +94,10 @@ class RedisStore implements Store {
   }
 
   async load(): Promise<Snapshot> {
-    const keys = this.#keys.of('meta', 'documents', 'log');
-    const answer = await this.#read('load', keys, [this.#options.random.hex(8)]);
-    const [dataset, head, request, stored] = Array.isArray(answer) ? answer : [];
-    const { documents, faults } = storedDocuments(this.#keys.of('documents')[0] ?? '', pairs(stored));
-    const tip = { dataset: String(dataset), revision: Number(head), request: String(request) };
+    const [meta = '', key = '', log = ''] = this.#keys.of('meta', 'documents', 'log');
+    const keys = { meta, documents: key, log };
+    const { stored, ...tip } = await loadStored(this.#reads, keys, this.#options.random.hex(8));
+    const { documents, faults } = storedDocuments(key, stored);
     this.#loaded = tip;
     // In a Cluster a SCAN would need every node; a look around is not worth a load that fails.
     const look = this.#location.kind !== 'cluster';
