@@ -26,9 +26,19 @@ export function text(lengthMax: number): Check {
 /** A text that names something: not empty, nothing invisible in it. */
 export function name(lengthMax: number): Check {
   return (value) =>
-    typeof value === 'string' && value.length > 0 && value.length <= lengthMax && !/\p{C}/u.test(value)
+    typeof value === 'string' && value.length > 0 && value.length <= lengthMax && isVisible(value)
       ? undefined
       : fault(`has to be a name of 1 to ${lengthMax} visible characters`);
+}
+
+/** ASCII is looked at directly: a name a message, ten thousand of them in a storm. */
+function isVisible(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 126) return !/\p{C}/u.test(text);
+    if (code < 32) return false;
+  }
+  return true;
 }
 
 export function bytes(lengthMax: number): Check {

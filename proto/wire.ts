@@ -22,7 +22,12 @@ interface Field {
   readonly name: string;
   readonly kind: Kind | Shape;
   readonly repeated: boolean;
+  /** That it should have. */
+  readonly wireType: number;
 }
+
+/** What Node has for `toString('utf8', from, to)` behind its checks. */
+type Bytes = Buffer & { utf8Slice(from: number, to: number): string };
 
 type Message = Record<string, unknown>;
 
@@ -35,7 +40,10 @@ export function shape(
   blank: () => object,
   rows: readonly (readonly [id: number, name: string, kind: Kind | Shape, repeated?: true])[],
 ): Shape {
-  const fields = rows.map(([id, name, kind, repeated = false]) => ({ id, name, kind, repeated }));
+  const fields = rows.map(([id, name, kind, repeated = false]) => {
+    const number = typeof kind === 'string' && kind !== 'string' && kind !== 'bytes';
+    return { id, name, kind, repeated, wireType: number ? VARINT : DELIMITED };
+  });
   const byId: (Field | undefined)[] = [];
   for (const field of fields) byId[field.id] = field;
   return { blank, fields, byId, oneOf: fields.length > 0 && Object.keys(blank()).length === 0 };
@@ -51,12 +59,18 @@ export function encode(shape: Shape, value: object): Buffer {
   return writer.whole(shape, value as Message);
 }
 
+/** Short texts that were read last, each where its bytes put it; a power of two. */
+const KNOWN_TEXTS = 1_024;
+const KNOWN_LENGTH_MAX = 48;
+const knownTexts: string[] = new Array<string>(KNOWN_TEXTS).fill('');
+
 class Reader {
-  readonly #bytes: Buffer;
+  readonly #bytes: Bytes;
   #at = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#bytes = buffer as Bytes;
   }
 
   message(shape: Shape, end: number): object {
@@ -70,34 +84,30 @@ class Reader {
   }
 
   /** Answers whether it is of the type that it should be; nothing is read where it isn't. */
-  #field(
-    message: Message,
-    { name, kind, repeated }: Field,
-    type: number,
-    oneOf: boolean,
-    end: number,
-  ): boolean {
-    const delimited = typeof kind !== 'string' || kind === 'string' || kind === 'bytes';
-    if (type !== (delimited ? DELIMITED : VARINT)) {
-      if (!repeated || delimited || type !== DELIMITED) return false;
+  #field(message: Message, field: Field, type: number, oneOf: boolean, end: number): boolean {
+    const { name, kind, repeated } = field;
+    if (type !== field.wireType) {
+      if (!repeated || type !== DELIMITED) return false;
       const until = this.#length(end);
       while (this.#at < until) (message[name] as unknown[]).push(this.#scalar(kind as Kind, until));
       return true;
     }
     const value = typeof kind === 'string' ? this.#scalar(kind, end) : this.message(kind, this.#length(end));
     if (repeated) (message[name] as unknown[]).push(value);
-    else if (oneOf) {
-      if (message.message !== undefined) delete message[message.message as string];
-      message.message = name;
+    else {
+      if (oneOf) {
+        if (message.message !== undefined) delete message[message.message as string];
+        message.message = name;
+      }
       message[name] = value;
-    } else message[name] = value;
+    }
     return true;
   }
 
   #scalar(kind: Kind, end: number): unknown {
     if (kind === 'string') {
       const until = this.#length(end);
-      const text = this.#bytes.toString('utf8', this.#at, until);
+      const text = this.#text(this.#at, until);
       this.#at = until;
       return text;
     }
@@ -110,6 +120,30 @@ class Reader {
     const number = this.#varint(end);
     if (kind === 'bool') return number !== 0;
     return kind === 'uint32' ? number >>> 0 : number;
+  }
+
+  /** Names, methods, addresses, capabilities: most come again and again, and are not made again. */
+  #text(from: number, until: number): string {
+    const length = until - from;
+    if (length === 0) return '';
+    if (length > KNOWN_LENGTH_MAX) return this.#bytes.utf8Slice(from, until);
+    let hash = length;
+    for (let at = from; at < until; at++) {
+      const byte = this.#bytes[at] as number;
+      if (byte > 127) return this.#bytes.utf8Slice(from, until);
+      hash = Math.imul(hash ^ byte, 0x01000193);
+    }
+    const slot = (hash ^ (hash >>> 15)) & (KNOWN_TEXTS - 1);
+    const known = knownTexts[slot] as string;
+    if (known.length === length && this.#is(known, from)) return known;
+    const text = this.#bytes.utf8Slice(from, until);
+    knownTexts[slot] = text;
+    return text;
+  }
+
+  #is(text: string, from: number): boolean {
+    for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) !== this.#bytes[from + i]) return false;
+    return true;
   }
 
   /** The end of what is as long as is written here. */
@@ -164,8 +198,7 @@ class Writer {
       const value = message[field.name];
       if (value === undefined || value === null) continue;
       if (!field.repeated) this.#field(field, value, false);
-      else if (typeof field.kind === 'string' && field.kind !== 'string' && field.kind !== 'bytes')
-        this.#packed(field, value as readonly unknown[]);
+      else if (field.wireType === VARINT) this.#packed(field, value as readonly unknown[]);
       else {
         const list = value as readonly unknown[];
         for (let n = list.length - 1; n >= 0; n--) this.#field(field, list[n], true);

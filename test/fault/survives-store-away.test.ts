@@ -92,6 +92,8 @@ describe('circuits of the mesh, while one is open', function () {
 
   it('cut off from the store: frozen, directives lapse, local circuits rule, no error is added', async () => {
     await opened('1m');
+    const open = async ({ rest: its }: Up) => (await shown(its, sick))?.state === 'open';
+    for (const replica of replicas) await until(() => open(replica), { what: 'a replica that knows' });
     redis.freeze();
     sick.failing = false;
     await population.all(sick, 'closed');

@@ -6,7 +6,8 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import protobuf from 'protobufjs';
 import { agentSession } from '../../../proto/agent-session.js';
-import { ControlMessage } from '../../../proto/generated/agents.js';
+import { CONVERSION } from '../../../proto/codec.js';
+import { AgentMessage as AgentShape, ControlMessage } from '../../../proto/generated/agents.js';
 import { loadWire } from '../../../proto/load.js';
 import type { AgentMessage, Directives } from '../../../proto/messages.js';
 import { decode } from '../../../proto/wire.js';
@@ -61,13 +62,18 @@ describe("an agent's side of the session", () => {
 
   const asked = typeOf('AgentMessage');
   property('says what the loader would say, whatever the message', values(asked), async (value) => {
-    const { session, service } = await loadWire();
+    const { session } = await loadWire();
     const message = value as AgentMessage;
-    const heard = (bytes: Buffer) => service.session.requestDeserialize(bytes);
+    const heard = (bytes: Buffer) => asked.toObject(asked.decode(bytes), CONVERSION);
     expect(agentSession.path).to.equal(session.path);
     expect(heard(agentSession.requestSerialize(message))).to.deep.equal(
       heard(session.requestSerialize(message)),
     );
+  });
+
+  property('is heard as the loader would hear it', values(asked), (value) => {
+    const bytes = bytesOf(asked, value);
+    expect(decode(AgentShape, bytes)).to.deep.equal(asked.toObject(asked.decode(bytes), CONVERSION));
   });
 
   const answered = typeOf('ControlMessage');
