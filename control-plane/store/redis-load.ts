@@ -109,7 +109,7 @@ function apply(stored: Map<string, string>, revision: number, fields: ReadonlyMa
   const document = fields.get('document');
   const known = stored.get(name);
   // The pages may have seen what came after this.
-  if (known !== undefined && Number(known.slice(0, known.indexOf(' '))) > revision) return;
+  if (known !== undefined && Number(/^(\d+) /.exec(known)?.[1]) > revision) return;
   if (document === undefined) stored.delete(name);
   else stored.set(name, `${revision} ${document}`);
 }

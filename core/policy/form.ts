@@ -147,22 +147,20 @@ type ReadFields<S extends Fields> = Flat<
   }
 >;
 
-/** A value that `is` it; `right` says what would be, where it isn't. `kind`: of what is wrong with others. */
-export function plainly<T>(
-  is: (value: unknown) => boolean,
+/** A value of this type is read on by `read`, and is itself without it; of another one `right` says what would be. */
+export function formOf<V, T = V>(
+  is: (value: unknown) => value is V,
   right: Right,
-  schema: JsonSchema,
-  kind: 'type' | 'value' = 'type',
+  schema: () => JsonSchema,
+  read?: (value: V, wrong: Wrong[]) => unknown,
 ): Form<T> {
   return new Form({
     read: (value, wrong) => {
-      if (!is(value))
-        wrong.push(
-          kind === 'type' ? { path: [], message: right(value), kind } : { path: [], message: right(value) },
-        );
+      if (is(value)) return read ? read(value, wrong) : value;
+      wrong.push({ path: [], message: right(value), kind: 'type' });
       return value;
     },
-    schema: () => schema,
+    schema,
   });
 }
 
@@ -184,31 +182,25 @@ export function fieldsOf<const S extends Fields>(
   unknown?: (key: string, count: number) => string,
 ): Form<ReadFields<S>> {
   const known = Object.entries(fields);
-  return new Form({
-    read: (value, wrong) => {
-      if (!isRecord(value)) {
-        wrong.push({ path: [], message: right(value), kind: 'type' });
-        return value;
-      }
-      const its: Record<string, unknown> = {};
-      for (const [name, form] of known) {
-        const written = Object.hasOwn(value, name) ? value[name] : undefined;
-        if (written === undefined && form.isOptional) continue;
-        its[name] = below(form, name, written, wrong);
-      }
-      if (!unknown) return its;
-      let count = 0;
-      for (const key of Object.keys(value))
-        if (!Object.hasOwn(fields, key))
-          wrong.push({ path: [key], message: unknown(key, count++), kind: 'unknown' });
-      return its;
-    },
-    schema: () => ({
-      type: 'object',
-      properties: Object.fromEntries(known.map(([name, form]) => [name, form.jsonSchema()])),
-      ...requiredOf(known),
-      ...(unknown ? { additionalProperties: false } : {}),
-    }),
+  const schema = () => ({
+    type: 'object',
+    properties: Object.fromEntries(known.map(([name, form]) => [name, form.jsonSchema()])),
+    ...requiredOf(known),
+    ...(unknown ? { additionalProperties: false } : {}),
+  });
+  return formOf(isRecord, right, schema, (value, wrong) => {
+    const its: Record<string, unknown> = {};
+    for (const [name, form] of known) {
+      const written = Object.hasOwn(value, name) ? value[name] : undefined;
+      if (written === undefined && form.isOptional) continue;
+      its[name] = below(form, name, written, wrong);
+    }
+    if (!unknown) return its;
+    let count = 0;
+    for (const key of Object.keys(value))
+      if (!Object.hasOwn(fields, key))
+        wrong.push({ path: [key], message: unknown(key, count++), kind: 'unknown' });
+    return its;
   });
 }
 
@@ -219,22 +211,16 @@ function requiredOf(known: readonly (readonly [string, Form<unknown, boolean>])[
 
 /** An object with any names, each with such a value. */
 export function mapOf<T>(values: Form<T, boolean>, right: Right): Form<Record<string, T>> {
-  return new Form({
-    read: (value, wrong) => {
-      if (!isRecord(value)) {
-        wrong.push({ path: [], message: right(value), kind: 'type' });
-        return value;
-      }
-      const its: Record<string, unknown> = {};
-      for (const key of Object.keys(value))
-        if (key !== '__proto__') its[key] = below(values, key, value[key], wrong);
-      return its;
-    },
-    schema: () => ({
-      type: 'object',
-      propertyNames: { type: 'string' },
-      additionalProperties: values.jsonSchema(),
-    }),
+  const schema = () => ({
+    type: 'object',
+    propertyNames: { type: 'string' },
+    additionalProperties: values.jsonSchema(),
+  });
+  return formOf(isRecord, right, schema, (value, wrong) => {
+    const its: Record<string, unknown> = {};
+    for (const key of Object.keys(value))
+      if (key !== '__proto__') its[key] = below(values, key, value[key], wrong);
+    return its;
   });
 }
 
@@ -246,26 +232,20 @@ export interface Lengths {
 
 export function listOf<T>(items: Form<T, boolean>, right: Right, lengths: Lengths = {}): Form<readonly T[]> {
   const { least, most } = lengths;
-  return new Form({
-    read: (value, wrong) => {
-      if (!Array.isArray(value)) {
-        wrong.push({ path: [], message: right(value), kind: 'type' });
-        return value;
-      }
-      if (most && value.length > most[0]) {
-        // Nor is anything of them looked at.
-        wrong.push({ path: [], message: most[1] });
-        return undefined;
-      }
-      if (least && value.length < least[0]) wrong.push({ path: [], message: least[1] });
-      return value.map((item, i) => below(items, i, item, wrong));
-    },
-    schema: () => ({
-      type: 'array',
-      items: items.jsonSchema(),
-      ...(least && { minItems: least[0] }),
-      ...(most && { maxItems: most[0] }),
-    }),
+  const schema = () => ({
+    type: 'array',
+    items: items.jsonSchema(),
+    ...(least && { minItems: least[0] }),
+    ...(most && { maxItems: most[0] }),
+  });
+  return formOf(Array.isArray, right, schema, (value: readonly unknown[], wrong) => {
+    if (most && value.length > most[0]) {
+      // Nor is anything of them looked at.
+      wrong.push({ path: [], message: most[1] });
+      return undefined;
+    }
+    if (least && value.length < least[0]) wrong.push({ path: [], message: least[1] });
+    return value.map((item, i) => below(items, i, item, wrong));
   });
 }
 

@@ -39,7 +39,7 @@ export type HaltsResult =
 const object = must('an object');
 const halt = fieldsOf(
   {
-    policy: text(must('text'), { most: [256, 'must have at most 256 characters'] }),
+    policy: text(must('text'), [256, 'must have at most 256 characters']),
     revision: count(),
     percent: number(),
     reason: text(),

@@ -5,10 +5,10 @@
 import {
   type Check,
   type Fields as FieldForms,
-  Form,
+  type Form,
   fieldsOf,
+  formOf,
   type Lengths,
-  plainly,
   type Right,
 } from './form.js';
 import { nearest } from './names.js';
@@ -61,37 +61,28 @@ function measure(
   range: string,
   read: (text: string) => number | undefined,
 ): Form<number> {
-  return new Form({
-    read: (value, wrong) => {
-      if (typeof value !== 'string') {
-        wrong.push({ path: [], message: right(value), kind: 'type' });
-        return value;
-      }
-      const number = read(value);
-      if (number === undefined) wrong.push({ path: [], message: right(value) });
-      return number ?? value;
-    },
-    schema: () => ({ type: 'string', pattern: pattern.source, 'x-range': range }),
+  const schema = () => ({ type: 'string', pattern: pattern.source, 'x-range': range });
+  return formOf(isText, right, schema, (value, wrong) => {
+    const number = read(value);
+    if (number === undefined) wrong.push({ path: [], message: right(value) });
+    return number ?? value;
   });
 }
 
 export function whole(min: number, max: number): Form<number> {
   const right = must(`a whole number from ${min} to ${max}`);
-  return new Form({
-    read: (value, wrong) => {
-      if (!Number.isInteger(value)) wrong.push({ path: [], message: right(value), kind: 'type' });
-      else if ((value as number) < min || (value as number) > max)
-        wrong.push({ path: [], message: right(value) });
-      return value;
-    },
-    schema: () => ({ type: 'integer', minimum: min, maximum: max }),
+  const schema = () => ({ type: 'integer', minimum: min, maximum: max });
+  return formOf(isWhole, right, schema, (value, wrong) => {
+    if (value < min || value > max) wrong.push({ path: [], message: right(value) });
+    return value;
   });
 }
 
 /** Any number from this one on. */
 export function number(min = -Number.MAX_VALUE): Form<number> {
   const right = must(min === 0 ? 'a number, 0 or above' : 'a number');
-  return plainly((value) => typeof value === 'number' && value >= min, right, { type: 'number' });
+  const is = (value: unknown): value is number => Number.isFinite(value) && (value as number) >= min;
+  return formOf(is, right, () => ({ type: 'number' }));
 }
 
 /** A whole number, 0 or above. */
@@ -100,7 +91,8 @@ export function count(): Form<number> {
 }
 
 export function flag(): Form<boolean> {
-  return plainly((value) => typeof value === 'boolean', must('true or false'), { type: 'boolean' });
+  const is = (value: unknown): value is boolean => typeof value === 'boolean';
+  return formOf(is, must('true or false'), () => ({ type: 'boolean' }));
 }
 
 /** One of these words. `right`: instead of naming them all. `hint`: beside it, after what is nearly a word. */
@@ -110,28 +102,21 @@ export function choice<const T extends readonly [string, ...string[]]>(
   hint: (value: unknown) => string = (value) => suggestion(value, values),
 ): Form<T[number]> {
   const known: ReadonlySet<unknown> = new Set(values);
-  const schema =
-    values.length === 1 ? { type: 'string', const: values[0] } : { type: 'string', enum: values };
-  return plainly(
-    (value) => known.has(value),
+  const is = (value: unknown): value is T[number] => known.has(value);
+  const schema = values.length === 1 ? { const: values[0] } : { enum: values };
+  return formOf(
+    is,
     (value) => right(value) + hint(value),
-    schema,
+    () => ({ type: 'string', ...schema }),
   );
 }
 
-/** Any text, or one of bounded length; `right`: where it is none. */
-export function text(right: Right = must('text'), { least, most }: Lengths = {}): Form<string> {
-  const schema = {
-    type: 'string',
-    ...(least && { minLength: least[0] }),
-    ...(most && { maxLength: most[0] }),
-  };
-  const form = plainly<string>((value) => typeof value === 'string', right, schema);
-  if (!least && !most) return form;
-  return form.check((value, wrong) => {
-    if (typeof value !== 'string') return;
-    if (least && value.length < least[0]) wrong([], least[1]);
-    if (most && value.length > most[0]) wrong([], most[1]);
+/** Any text, or one of at most so many characters, with what is said beyond them; `right`: where it is none. */
+export function text(right: Right = must('text'), most?: Lengths['most']): Form<string> {
+  const schema = () => ({ type: 'string', ...(most && { maxLength: most[0] }) });
+  return formOf(isText, right, schema, (value, wrong) => {
+    if (most && value.length > most[0]) wrong.push({ path: [], message: most[1] });
+    return value;
   });
 }
 
@@ -141,13 +126,10 @@ export function name(pattern: RegExp, right: string): Form<string> {
 
 /** Text of this pattern. */
 export function matching(pattern: RegExp, right: Right): Form<string> {
-  return new Form({
-    read: (value, wrong) => {
-      if (typeof value !== 'string') wrong.push({ path: [], message: right(value), kind: 'type' });
-      else if (!pattern.test(value)) wrong.push({ path: [], message: right(value) });
-      return value;
-    },
-    schema: () => ({ type: 'string', pattern: pattern.source }),
+  const schema = () => ({ type: 'string', pattern: pattern.source });
+  return formOf(isText, right, schema, (value, wrong) => {
+    if (!pattern.test(value)) wrong.push({ path: [], message: right(value) });
+    return value;
   });
 }
 
@@ -155,21 +137,23 @@ const linePattern = /^\P{Cc}*$/u;
 
 /** Why somebody did something: a line of visible characters, without the blanks around it. */
 export function reason(max: number, right: Right): Form<string> {
-  return new Form({
-    read: (value, wrong) => {
-      if (typeof value !== 'string') {
-        wrong.push({ path: [], message: right(value), kind: 'type' });
-        return value;
-      }
-      const why = value.trim();
-      if (why === '') wrong.push({ path: [], message: 'must say why, in a few words' });
-      else if (why.length > max) wrong.push({ path: [], message: `must have at most ${max} characters` });
-      else if (!linePattern.test(why))
-        wrong.push({ path: [], message: 'must be one line of visible characters' });
-      return why;
-    },
-    schema: () => ({ type: 'string', minLength: 1, maxLength: max, pattern: linePattern.source }),
+  const schema = () => ({ type: 'string', minLength: 1, maxLength: max, pattern: linePattern.source });
+  return formOf(isText, right, schema, (value, wrong) => {
+    const why = value.trim();
+    if (why === '') wrong.push({ path: [], message: 'must say why, in a few words' });
+    else if (why.length > max) wrong.push({ path: [], message: `must have at most ${max} characters` });
+    else if (!linePattern.test(why))
+      wrong.push({ path: [], message: 'must be one line of visible characters' });
+    return why;
   });
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isInteger(value);
 }
 
 /** Hints are dear (edit distances); nobody reads more. */

@@ -120,7 +120,7 @@ export function fallback() {
         .describe('A function of the application, by name.'),
       error: record({
         status: status().describe('gRPC status.'),
-        message: text(must('text'), { most: [1_000, 'must have at most 1000 characters'] })
+        message: text(must('text'), [1_000, 'must have at most 1000 characters'])
           .optional()
           .describe('Its message.'),
       })

@@ -52,4 +52,22 @@ describe('import of the SDK', () => {
       expect([...(await loaded('switchgear', name))]).to.include(name);
     });
   }
+
+  it('has the errors of the control plane and of policies be of the class that it exports', async () => {
+    const text = `
+const { connect, MeshError } = await import('switchgear');
+const { startControlPlane } = await import('switchgear/control-plane');
+const refusal = (made) => made.then(() => undefined, (error) => error);
+const errors = [await refusal(connect({ servise: 'x' })), await refusal(startControlPlane({ rest: 'nowhere:port' }))];
+console.log(JSON.stringify(errors.map((error) => [error instanceof MeshError, error?.name])));
+process.exit(0);`;
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', text], {
+      cwd: ROOT,
+      timeout: 15_000,
+    });
+    expect(JSON.parse(stdout)).to.deep.equal([
+      [true, 'MeshError'],
+      [true, 'MeshError'],
+    ]);
+  });
 });

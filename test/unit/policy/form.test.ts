@@ -3,7 +3,17 @@ import { expect } from 'chai';
 import type { Issue } from '../../../core/errors.js';
 import { anything, either, fieldsOf, listOf, mapOf } from '../../../core/policy/form.js';
 import { addIssues } from '../../../core/policy/issues.js';
-import { choice, count, flag, must, record, sense, text, whole } from '../../../core/policy/leaves.js';
+import {
+  choice,
+  count,
+  flag,
+  must,
+  number,
+  record,
+  sense,
+  text,
+  whole,
+} from '../../../core/policy/leaves.js';
 
 const right = must('right');
 
@@ -92,9 +102,16 @@ describe('a form', () => {
     });
   });
 
+  it('takes no number that is none, or has no end', () => {
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, -1])
+      expect(number(0).read(value).wrong, String(value)).to.have.length(1);
+    expect(count().read(2 ** 53).wrong).to.have.length(1);
+    expect(number().read(-0.5).value).to.equal(-0.5);
+  });
+
   it('says itself as JSON Schema', () => {
     const form = record({
-      a: text(right, { most: [3, ''] }).describe('Words.'),
+      a: text(right, [3, '']).describe('Words.'),
       b: listOf(anything(), right, { least: [1, ''] }).optional(),
       c: mapOf(choice(['one']), right)
         .nullable()
