@@ -125,7 +125,10 @@ export class StreamClient {
     this.#rotation.advance();
     const spreadMs = afterMs === 0 ? DRAIN_JITTER_MS : Math.min(afterMs * DRAIN_USED, DRAIN_MAX_MS);
     const waitMs = random.next() * spreadMs;
-    logger.info({ controlPlane: this.peer, waitMs: Math.round(waitMs) }, 'this replica drains: moving on');
+    logger.info(
+      { controlPlane: this.peer, waitMs: Math.round(waitMs) },
+      'this replica asks us to move: another one takes over',
+    );
     this.#timer = clock.after(waitMs, () => this.#open());
   }
 

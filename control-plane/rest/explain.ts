@@ -11,6 +11,7 @@ import { answer } from './negotiate.js';
 import { operation } from './operation.js';
 import { readQuery } from './parameters.js';
 import { reachOf } from './rollout.js';
+import { strangers } from './strangers.js';
 
 const source = { policy: z.string(), revision: z.int() };
 
@@ -80,7 +81,8 @@ export function explainRoutes(app: App, { mirror, roster }: RestContext): void {
     }),
     async (request, reply) => {
       const asked = readQuery(query, request);
-      const agents = concerned(await roster.agents(), asked);
+      const all = await roster.agents();
+      const agents = concerned(all, asked);
       const index = new PolicyIndex([...mirror.policiesTo('*'), ...mirror.policiesTo(asked.to)]);
       const explanation = explain(index, asked, commonCapabilities(agents), (entry) =>
         reachOf(entry, agents),
@@ -89,7 +91,12 @@ export function explainRoutes(app: App, { mirror, roster }: RestContext): void {
       const refused = agents.flatMap(({ agent, refused }) =>
         refused.filter(({ policy }) => names.has(policy)).map((refusal) => ({ agent, ...refusal })),
       );
-      return answer(request, reply, { ...explanation, refused });
+      const unknown = strangers(asked, mirror, all).map((message) => ({ kind: 'unknown', message }));
+      return answer(request, reply, {
+        ...explanation,
+        notes: [...unknown, ...explanation.notes],
+        refused,
+      });
     },
   );
 }

@@ -327,6 +327,27 @@ describe('the mesh over REST', () => {
       expect(await notes('')).to.deep.equal(['refused all@1', 'refused s@4']);
     });
 
+    it('notes a name that nobody has, and which one may have been meant', async () => {
+      const unknown = async (query: string) => {
+        const { body } = await sg.get(`/v1/explain?${query}`);
+        return explainAnswer
+          .strict()
+          .parse(body)
+          .notes.filter(({ kind }) => kind === 'unknown')
+          .map(({ message }) => message);
+      };
+      expect(await unknown('to=inventroy&from=chekout')).to.deep.equal([
+        'inventroy: nobody calls it, registered as it, or has a policy for it yet; did you mean inventory?',
+        'chekout: nobody registered as it or has a policy from it yet; did you mean checkout?',
+      ]);
+      expect(await unknown('to=postgres')).to.deep.equal([
+        'postgres: nobody calls it, registered as it, or has a policy for it yet',
+      ]);
+      expect(await unknown('to=inventory&from=checkout')).to.deep.equal([]);
+      expect(await unknown('to=checkout')).to.deep.equal([]);
+      expect(await unknown('to=self&from=checkout')).to.deep.equal([]);
+    });
+
     it('says of a callee without any policy what holds for all', async () => {
       const { body } = await sg.get('/v1/explain?to=postgres');
       expect(body.fields.map(({ path }: { path: string }) => path)).to.include('circuit.window');
