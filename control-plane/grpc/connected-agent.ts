@@ -123,22 +123,34 @@ export class ConnectedAgent implements Member {
     try {
       return this.#work(now);
     } catch (error) {
-      this.#room.logger.error({ agent: this.hello.agent, error: messageOf(error) }, 'a push failed');
-      this.end('internal', new MeshError('internal', 'the control plane failed at a push; its log says why'));
+      this.#failed(error);
       return undefined;
     }
   }
 
+  /** A turn for directives alone. */
+  hasten(now: number): void {
+    if (this.#left || this.#line.outlet.blocked) return;
+    try {
+      this.#direct(now);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): void {
+    this.#room.logger.error({ agent: this.hello.agent, error: messageOf(error) }, 'a push failed');
+    this.end('internal', new MeshError('internal', 'the control plane failed at a push; its log says why'));
+  }
+
   #work(now: number): number | undefined {
     if (this.#left || this.#verdict(now) || this.#line.outlet.blocked) return undefined;
-    const { mirror } = this.#room;
     // Before the policies that it is about.
     this.#shares.write(this.#line.outlet);
-    // Of the data that it knows of; and before policies and instances, so that its first call already goes by them.
-    if (mirror.dataset !== '' && mirror.dataset === (this.#dataset ?? this.#firstDataset))
-      this.#directives.write(this.#line.outlet, now);
+    // Before policies and instances, so that its first call already goes by them.
+    this.#direct(now);
     // A replica that has not seen the store yet knows nothing, which is not the same as knowing that there is nothing.
-    const untilMs = mirror.dataset === '' ? undefined : this.#writeNews(now);
+    const untilMs = this.#room.mirror.dataset === '' ? undefined : this.#writeNews(now);
     this.#rates.write(now);
     if (this.#line.outlet.quietMs(now) >= heartbeatMs) this.#line.outlet.write(this.#room.welcomes.heartbeat);
     return untilMs;
@@ -203,6 +215,13 @@ export class ConnectedAgent implements Member {
           : [...refused.values()].map(({ name, revision, reason }) => ({ policy: name, revision, reason })),
     };
     return this.notice === undefined ? row : { ...row, notice: this.notice };
+  }
+
+  /** Directives of the data that it knows of. */
+  #direct(now: number): void {
+    const { dataset } = this.#room.mirror;
+    if (dataset !== '' && dataset === (this.#dataset ?? this.#firstDataset))
+      this.#directives.write(this.#line.outlet, now);
   }
 
   /** Ends the stream if nobody is at its other end. */

@@ -99,9 +99,9 @@ export class FanOut {
     for (const group of this.#using(services)) if (group.noteInstances(services)) this.#wake(group);
   }
 
-  /** Gives the streams that have any of these callees a turn. */
-  wake(callees: ReadonlySet<string>): void {
-    for (const group of this.#using(callees)) this.#wake(group);
+  /** Gives the streams that have any of these callees an urgent turn. */
+  hasten(callees: ReadonlySet<string>): void {
+    for (const group of this.#using(callees)) for (const member of group.members) this.#pump.hasten(member);
   }
 
   close(): void {

@@ -5,10 +5,10 @@
 import { Interest, type PolicySource } from '../../core/sync/interest.js';
 import { TouchLog } from '../../core/sync/touch-log.js';
 import { DeltaBodies, type Encode } from './bodies.js';
-import type { Worker } from './pump.js';
+import type { Urgent, Worker } from './pump.js';
 
 /** What a group knows of its streams. */
-export interface Member extends Worker {
+export interface Member extends Worker, Urgent {
   /** The mesh's data were replaced by others: revisions start anew. */
   forgetRevisions(): void;
 }

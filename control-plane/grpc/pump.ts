@@ -1,13 +1,18 @@
 /**
  * Takes turns: everything that has something to do for many streams goes through here, in slices of the event loop that end
  * after a few milliseconds, so that ten thousand writes delay nobody. A stream that has to wait says until when; one timer
- * serves them all. It never holds more than one place for a stream.
+ * serves them all. It never holds more than two places for a stream: one in the line, one among those that go first.
  */
 import type { Clock, Timer } from '../../core/clock.js';
 
 /** `work` does what can be done now and answers when to come back: undefined if an event will tell. Never throws. */
 export interface Worker {
   work(now: number): number | undefined;
+}
+
+/** One with something to say that goes past whatever else there is to do. Never throws. */
+export interface Urgent {
+  hasten(now: number): void;
 }
 
 /** Far below the 15 ms that may pass between two turns of the loop: what the slice before made others say comes in between. */
@@ -17,7 +22,8 @@ const PIECES = 8;
 
 export class Pump {
   readonly #clock: Clock;
-  #ready = new Set<Worker>();
+  readonly #ready = new Set<Worker>();
+  readonly #urgent = new Set<Urgent>();
   readonly #waiting = new Map<Worker, number>();
   #timer: { readonly atMs: number; readonly timer: Timer } | undefined;
   #scheduled = false;
@@ -34,6 +40,13 @@ export class Pump {
     this.#schedule();
   }
 
+  /** Gives it a turn of its own kind before all that wait for theirs. */
+  hasten(urgent: Urgent): void {
+    if (this.#closed) return;
+    this.#urgent.add(urgent);
+    this.#schedule();
+  }
+
   /** Gives it a turn at once: for work that is small, and was asked for by what is paced already. */
   now(worker: Worker): void {
     if (this.#closed) return;
@@ -45,13 +58,15 @@ export class Pump {
     else this.#wait(worker, untilMs);
   }
 
-  forget(worker: Worker): void {
+  forget(worker: Worker & Partial<Urgent>): void {
+    this.#urgent.delete(worker as Urgent);
     this.#ready.delete(worker);
     this.#waiting.delete(worker);
   }
 
   close(): void {
     this.#closed = true;
+    this.#urgent.clear();
     this.#ready.clear();
     this.#waiting.clear();
     this.#timer?.timer.cancel();
@@ -62,9 +77,25 @@ export class Pump {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
+      // A slice each: however much is urgent, the others get on.
+      this.#first();
       this.#slice();
-      if (this.#ready.size > 0) this.#schedule();
+      if (this.#ready.size + this.#urgent.size > 0) this.#schedule();
     });
+  }
+
+  #first(): void {
+    if (this.#urgent.size === 0) return;
+    let now = this.#clock.now();
+    const end = now + SLICE_MS;
+    let pieces = 0;
+    for (const urgent of this.#urgent) {
+      this.#urgent.delete(urgent);
+      urgent.hasten(now);
+      if (++pieces % PIECES > 0) continue;
+      now = this.#clock.now();
+      if (now >= end) return;
+    }
   }
 
   #slice(): void {

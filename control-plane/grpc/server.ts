@@ -234,7 +234,7 @@ function exchange({ store, random }: GrpcOptions, room: Room, streams: Streams):
 function listenToCircuits({ circuits, fanOut }: Room, streams: Streams): (() => void)[] {
   if (!circuits) return [];
   return [
-    circuits.news.onDirectives((callees) => (callees ? fanOut.wake(callees) : streams.wake())),
+    circuits.news.onDirectives((callees) => (callees ? fanOut.hasten(callees) : streams.wake())),
     circuits.news.onEjections((callees) => fanOut.instances(callees)),
   ];
 }

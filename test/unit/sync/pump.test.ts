@@ -92,11 +92,40 @@ describe('pump', () => {
     expect(turns).to.deep.equal([0, 0, 50]);
   });
 
+  it('lets what is urgent go first, and the others get on beside it', async () => {
+    const clock = new VirtualClock();
+    const pump = new Pump(clock);
+    const done: string[] = [];
+    const spend = (what: string) => {
+      done.push(what);
+      clock.advance(1);
+    };
+    const urgent = Array.from({ length: 20 }, () => ({ hasten: () => spend('urgent') }));
+    for (let i = 0; i < 20; i++) pump.wake({ work: () => void spend('other') });
+    for (const each of urgent) pump.hasten(each);
+    await turn();
+    expect(done.slice(0, 8)).to.deep.equal(Array(8).fill('urgent'));
+    expect(done.filter((what) => what === 'other')).to.have.length(8);
+    await idle();
+    expect(done).to.have.length(40);
+  });
+
+  it('gives an urgent turn once however often it was asked for, and none of the other kind', async () => {
+    const pump = new Pump(new VirtualClock());
+    const done: string[] = [];
+    const worker = { work: () => void done.push('work'), hasten: () => void done.push('hasten') };
+    pump.hasten(worker);
+    pump.hasten(worker);
+    await idle();
+    expect(done).to.deep.equal(['hasten']);
+  });
+
   it('forgets who has gone', async () => {
     const pump = new Pump(new VirtualClock());
     let turns = 0;
-    const worker = { work: () => void turns++ };
+    const worker = { work: () => void turns++, hasten: () => void turns++ };
     pump.wake(worker);
+    pump.hasten(worker);
     pump.forget(worker);
     await idle();
     expect(turns).to.equal(0);
