@@ -9,6 +9,8 @@ export interface BenchRedis {
   readonly url: string;
   /** How many commands it has run. */
   commands(): Promise<number>;
+  /** Forgets all that is stored. */
+  empty(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -23,6 +25,11 @@ export async function startRedis(): Promise<BenchRedis> {
   return {
     url: `redis://127.0.0.1:${port}`,
     commands: () => commands(port),
+    async empty() {
+      const client = new Redis({ port });
+      await client.flushall();
+      client.disconnect();
+    },
     async close() {
       const gone = once(child, 'exit');
       child.kill('SIGTERM');

@@ -27,6 +27,8 @@ export interface Who {
   readonly services?: number;
   /** Each registers an address of its own. */
   readonly registered?: boolean;
+  /** HTTP/2's own windows, 64 KB, so that one that reads nothing is felt; default: they never close. */
+  readonly narrow?: boolean;
 }
 
 /** Answered with `counted`: bytes of messages that the fleet has heard so far, but for heartbeats. */
@@ -129,7 +131,8 @@ class LightAgent {
     const { parts, ports } = this.fleet;
     this.lacks = parts;
     const port = ports[this.#lines++ % ports.length] as number;
-    this.line = new Line(port, this.opening, this);
+    this.line = new Line(port, this.opening, this, this.fleet.narrow);
+    if (this.stalled) this.line.pause();
   }
 
   message(bytes: Buffer): void {
@@ -146,6 +149,7 @@ class Fleet {
   readonly ports: readonly number[];
   /** Of a complete state: the policies, a list for each callee, and that an address is registered. */
   readonly parts: number;
+  readonly narrow: boolean;
   /** What the first agent heard until it knew all, for servers that are to say the same. */
   readonly #first: Uint8Array[] = [];
   #kind = Number.NaN;
@@ -162,9 +166,10 @@ class Fleet {
   constructor(private readonly options: Connect) {
     this.ports = options.ports;
     const { from, count, callees, who = {} } = options;
-    const { service = 'checkout', services, registered = false } = who;
+    const { service = 'checkout', services, registered = false, narrow = false } = who;
+    this.narrow = narrow;
     this.parts = 1 + callees.length + (registered ? 1 : 0);
-    const opened = opening(PATH, 'control-plane');
+    const opened = opening(PATH, 'control-plane', narrow);
     for (let i = from; i < from + count; i++) {
       const said = hello({
         service: services === undefined ? service : `${service}-${i % services}`,

@@ -4,7 +4,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { spread } from '../harness.js';
 import { type Plane, startPlane } from '../plane.js';
-import { CALLEES, change, type Fan, metric, metrics } from './measures.js';
+import { CALLEES, change, type Fan, metric, metrics, quiet, scrape } from './measures.js';
 import { childrenOf, type Generators, instant } from './parts.js';
 
 const POLL_MS = 500;
@@ -24,6 +24,8 @@ export interface Cores {
   /** Agents of each worker before, and after that. */
   readonly before: readonly number[];
   readonly after: readonly number[];
+  /** Streams that were told to go elsewhere since then, so that the shares become even. */
+  readonly moved: number;
 }
 
 export async function cores(
@@ -36,6 +38,7 @@ export async function cores(
     const port = Number(plane.grpc.split(':').at(-1));
     const server = { name: 'two workers', pid: plane.pid, port, lagMs: async () => Number.NaN };
     await generators.connect(server.name, [port], agents, CALLEES);
+    quiet(generators, server.name);
     await connected(plane, agents);
     const changes: Fan[] = [];
     for (let round = 0; round < rounds; round++)
@@ -52,8 +55,12 @@ export async function cores(
     const backMs = instant() - start;
     const after = await level(plane, agents);
     const levelMs = instant() - start;
+    const moved = await metric(plane, 'switchgear_streams_sent_elsewhere_total');
+    const silent = await silentEnds(plane);
+    // Whoever was given up for silent comes again to whichever worker, which would make shares even as well.
+    if (silent > 0) throw new Error(`${silent} agents were given up that had said nothing`);
     const median = (key: 'lastMs' | 'cpuUs') => spread(changes.map((each) => each[key])).median;
-    return { lastMs: median('lastMs'), cpuUs: median('cpuUs'), backMs, levelMs, before, after };
+    return { lastMs: median('lastMs'), cpuUs: median('cpuUs'), backMs, levelMs, before, after, moved };
   } finally {
     await generators.leave('two workers');
     await plane.close();
@@ -66,6 +73,11 @@ async function connected(plane: Plane, agents: number): Promise<void> {
     if (instant() > end) throw new Error(`fewer than ${agents} agents are connected`);
     await pause(POLL_MS);
   }
+}
+
+async function silentEnds(plane: Plane): Promise<number> {
+  const ends = (await scrape(plane))('switchgear_stream_ends_total', 'reason="silent"');
+  return ends.reduce((sum, value) => sum + value, 0);
 }
 
 /** By replica. */

@@ -1,6 +1,7 @@
 /**
  * As much of HTTP/2 as one gRPC stream needs, over a bare socket: what a load generator can hold ten thousand of. One stream a
- * connection, headers written out by hand, windows so large that they never close, and nothing decoded but lengths and flags.
+ * connection, headers written out by hand, nothing decoded but lengths and flags, and windows so large that they never close; or those
+ * that a client has which says nothing of them, opened again as it reads.
  */
 import { connect, type Socket } from 'node:net';
 
@@ -57,9 +58,14 @@ function literal(name: number | string, value: string): Buffer {
   return Buffer.concat([index, text(value)]);
 }
 
-/** All that a client says until its first message. */
-export function opening(path: string, authority: string): Buffer {
-  const settings = [setting(1, 0), setting(2, 0), setting(4, WINDOW_MAX)];
+/** `more` bytes on this stream, or for 0 on the connection. */
+function windowUpdate(stream: number, more: number): Buffer {
+  return frame(type.windowUpdate, 0, stream, uint32(more));
+}
+
+/** All that a client says until its first message. `narrow`: windows as they are without a word. */
+export function opening(path: string, authority: string, narrow: boolean): Buffer {
+  const settings = [setting(1, 0), setting(2, 0), ...(narrow ? [] : [setting(4, WINDOW_MAX)])];
   const headers = [
     Buffer.of(0x83, 0x86), // :method POST, :scheme http
     literal(4, path),
@@ -70,7 +76,7 @@ export function opening(path: string, authority: string): Buffer {
   return Buffer.concat([
     Buffer.from(PREFACE),
     frame(type.settings, 0, 0, Buffer.concat(settings)),
-    frame(type.windowUpdate, 0, 0, uint32(WINDOW_MAX - WINDOW_DEFAULT)),
+    ...(narrow ? [] : [windowUpdate(0, WINDOW_MAX - WINDOW_DEFAULT)]),
     frame(type.headers, END_HEADERS, STREAM, Buffer.concat(headers)),
   ]);
 }
@@ -89,9 +95,12 @@ export class Line {
   #rest: Buffer | undefined;
   #part: Buffer | undefined;
   #ended = false;
+  /** Bytes that were read and for which the windows have not been opened again; NaN: they never close. */
+  #closed: number;
 
-  constructor(port: number, first: Buffer, listener: LineListener) {
+  constructor(port: number, first: Buffer, listener: LineListener, narrow: boolean) {
     this.#listener = listener;
+    this.#closed = narrow ? 0 : Number.NaN;
     this.#socket = connect({ port, host: '127.0.0.1', noDelay: true });
     this.#socket.write(first);
     this.#socket.on('data', (bytes: Buffer) => this.#read(bytes));
@@ -145,6 +154,11 @@ export class Line {
   }
 
   #data(payload: Buffer): void {
+    this.#closed += payload.length;
+    if (this.#closed >= WINDOW_DEFAULT / 4) {
+      this.write(Buffer.concat([windowUpdate(0, this.#closed), windowUpdate(STREAM, this.#closed)]));
+      this.#closed = 0;
+    }
     const all = this.#part ? Buffer.concat([this.#part, payload]) : payload;
     let at = 0;
     while (all.length - at >= PREFIX) {

@@ -14,6 +14,8 @@ const HEARTBEAT_MS = 15_000;
 const SETTLE_MS = 3_000;
 const POLL_MS = 5;
 const VISIT_MS = 25;
+/** An answer that takes longer is none. */
+const VISITED_WITHIN_MS = 2_000;
 const ACKED_WITHIN_MS = 120_000;
 
 export interface Server {
@@ -67,20 +69,22 @@ export async function storm(generators: Generators, server: Server, agents: numb
   };
 }
 
-/** Asks a REST face over and over whether it is ready. */
-function visitor(rest: string | undefined): { end(): Promise<{ longestMs: number; failed: number }> } {
+/** Asks a REST face over and over whether it is ready, and something that it has to look up. */
+export function visitor(rest: string | undefined): { end(): Promise<{ longestMs: number; failed: number }> } {
   let over = false;
   let longestMs = 0;
   let failed = 0;
   const visit = async () => {
     while (!over && rest !== undefined) {
-      const start = instant();
-      const ok = await fetch(`${rest}/readyz`).then(
-        (response) => response.ok,
-        () => false,
-      );
-      if (!ok) failed++;
-      longestMs = Math.max(longestMs, instant() - start);
+      for (const path of ['/readyz', '/v1/policies/inventory-default']) {
+        const start = instant();
+        const ok = await fetch(`${rest}${path}`, { signal: AbortSignal.timeout(VISITED_WITHIN_MS) }).then(
+          (response) => response.ok,
+          () => false,
+        );
+        if (!ok) failed++;
+        longestMs = Math.max(longestMs, instant() - start);
+      }
       await pause(VISIT_MS);
     }
   };
@@ -259,11 +263,15 @@ export async function metrics(plane: Pick<Plane, 'rest'>, name: string): Promise
   return (await scrape(plane))(name);
 }
 
-/** All that a control plane says at one moment: by name, each series. */
-export async function scrape({ rest }: Pick<Plane, 'rest'>): Promise<(name: string) => number[]> {
+/** All that a control plane says at one moment: by name, and a label if one is given, each series. */
+export async function scrape({
+  rest,
+}: Pick<Plane, 'rest'>): Promise<(name: string, label?: string) => number[]> {
   const text = await (await fetch(`${rest}/metrics`)).text();
-  return (name) =>
-    [...text.matchAll(new RegExp(`^${name}(?:{[^}]*})? (\\S+)$`, 'gm'))].map(([, value]) => Number(value));
+  return (name, label = '') =>
+    [...text.matchAll(new RegExp(`^${name}(\\{[^}]*\\})? (\\S+)$`, 'gm'))]
+      .filter(([, labels = '']) => labels.includes(label))
+      .map(([, , value]) => Number(value));
 }
 
 /** Since it was last asked for anything. */

@@ -37,11 +37,11 @@ export class Intake {
   readonly #parts: IntakeParts;
   readonly #plausible: Plausible;
 
+  /** `hello` is kept. */
   constructor(hello: Introduced, parts: IntakeParts, now: number) {
-    const { agent, service, instance, zone, concurrency } = hello;
-    this.#hello = { agent, service, instance, zone, concurrency };
+    this.#hello = hello;
     this.#parts = parts;
-    this.#plausible = new Plausible(concurrency, now);
+    this.#plausible = new Plausible(hello.concurrency, now);
   }
 
   take({ elapsedMs, cells, probes }: Pick<Report, 'elapsedMs' | 'cells' | 'probes'>, now: number): void {

@@ -25,7 +25,7 @@ import type { Circuits, ClusterChange, Mirror, PolicyChange } from '../ports.js'
 import type { Store } from '../store/store.js';
 import type { Logger } from '../telemetry/logger.js';
 import { GovernedCircuits } from './governed.js';
-import { Intake, type Introduced } from './intake.js';
+import { Intake, type IntakeParts, type Introduced } from './intake.js';
 import { type CircuitMetrics, noCircuitMetrics } from './metrics.js';
 import { News } from './news.js';
 import { type Extent, Pacer } from './pacer.js';
@@ -67,6 +67,8 @@ export class CircuitRoom implements Circuits {
   readonly #governed: GovernedCircuits;
   readonly #coordinator: CoordinatorPart;
   readonly #pacer: Pacer;
+  /** What all intakes share. */
+  readonly #parts: IntakeParts;
   readonly #beat: Timer;
   readonly #stops: (() => void)[];
   #others: readonly string[] = [];
@@ -90,6 +92,12 @@ export class CircuitRoom implements Circuits {
     this.#coordinator = new Coordinator({ replica, random, governed, override, overridden, frozen });
     this.news = new News({ coordinator: this.#coordinator, clock, logger });
     this.#pacer = new Pacer(clock, (extent) => this.#round(extent));
+    this.#parts = {
+      governed: this.#governed,
+      coordinator: this.#coordinator,
+      discarded: () => this.#metrics.ignored('cell'),
+      urgent: () => this.#pacer.ask('urgent'),
+    };
     this.#dataset = mirror.dataset;
     this.#settledAt = clock.now();
     this.#beat = clock.every(BEAT_MS, () => this.#tick());
@@ -121,13 +129,7 @@ export class CircuitRoom implements Circuits {
 
   /** For one connection; `hello`: its own. */
   intake(hello: Introduced): Intake {
-    const parts = {
-      governed: this.#governed,
-      coordinator: this.#coordinator,
-      discarded: () => this.#metrics.ignored('cell'),
-      urgent: () => this.#pacer.ask('urgent'),
-    };
-    return new Intake(hello, parts, this.#options.clock.now());
+    return new Intake(hello, this.#parts, this.#options.clock.now());
   }
 
   /** This agent's stream has ended, and no other stream of it is here. */

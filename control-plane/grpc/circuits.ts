@@ -13,14 +13,17 @@ interface Entry {
   readonly atMs: number;
 }
 
+/** Of all agents that have reported none; nothing is ever put into it. */
+const noEntries = new Map<string, Entry>();
+
 export class ReportedCircuits {
   readonly #agent: string;
-  #entries = new Map<string, Entry>();
+  #entries = noEntries;
 
   /** `before`: what the same process said on a stream before this one, so that its first report is no news. */
   constructor(agent: string, before?: ReportedCircuits) {
     this.#agent = agent;
-    if (before) this.#entries = new Map(before.#entries);
+    if (before && before.#entries.size > 0) this.#entries = new Map(before.#entries);
   }
 
   /**
@@ -32,7 +35,7 @@ export class ReportedCircuits {
     { whole, possible, now }: { whole: boolean; possible: (state: CircuitState) => boolean; now: number },
   ): { readonly changes: readonly CircuitChange[]; readonly ignored: number } {
     const before = this.#entries;
-    if (whole) this.#entries = new Map();
+    if (whole) this.#entries = noEntries;
     const changes: CircuitChange[] = [];
     let ignored = 0;
     for (const state of states) {
@@ -44,7 +47,7 @@ export class ReportedCircuits {
       const entry = { said: { ...state, reason: state.reason.slice(0, REASON_LENGTH_MAX) }, atMs: now };
       // No policy asks for it any more: that is news, and then it is nothing.
       if (state.state === 'disabled') this.#entries.delete(state.id);
-      else this.#entries.set(state.id, entry);
+      else this.#own().set(state.id, entry);
       if (was !== state.state) changes.push({ agent: this.#agent, before: was, row: this.#row(entry, now) });
     }
     return { changes, ignored };
@@ -74,6 +77,11 @@ export class ReportedCircuits {
   get #allClosed(): boolean {
     for (const { said } of this.#entries.values()) if (said.state !== 'closed') return false;
     return true;
+  }
+
+  #own(): Map<string, Entry> {
+    if (this.#entries === noEntries) this.#entries = new Map();
+    return this.#entries;
   }
 
   #row({ said, atMs }: Entry, now: number): CircuitRow {

@@ -76,14 +76,18 @@ export class ConnectedAgent implements Member {
     this.#connectedAtMs = now;
     this.#heardAtMs = now;
     this.#firstDataset = room.mirror.dataset;
-    this.reports = new Reports(hello, room, before?.hello.boot === hello.boot ? before.reports : undefined);
+    this.reports = new Reports(
+      this.hello,
+      room,
+      before?.hello.boot === hello.boot ? before.reports : undefined,
+    );
     this.#group = room.fanOut.join(hello.service, this);
     this.#use(hello.callees);
     this.#endpoints = new EndpointFeed(this.#group, room.fanOut.endpoints);
     this.#brownout = new BrownoutFeed(room.brownout, hello.protocol.minor);
     this.#rates = new RateLane(this, line.outlet, room);
     this.#shares = new RateSharesFeed(room.rateShares, this.#group, hello.protocol.minor);
-    this.#directives = new DirectiveLane(room.directives, hello, this.#group);
+    this.#directives = new DirectiveLane(room.directives, this.hello, this.#group);
     room.rateShares.came();
   }
 

@@ -16,27 +16,31 @@ export type SessionCall = ServerDuplexStream<AgentMessage | Malformed, Outgoing>
 
 const CUT_AFTER_MS = 2000;
 
+/** Whose it is. */
+export interface OutletOwner {
+  /** It takes more again. */
+  drained(): void;
+  /** Ends the connection by force. */
+  cut(): void;
+}
+
 export class Outlet {
   readonly #call: SessionCall;
   readonly #clock: Clock;
-  readonly #cut: () => void;
+  readonly #owner: OutletOwner;
   #blockedSinceMs: number | undefined;
   #wroteAtMs: number;
   #ended = false;
   #cutting: Timer | undefined;
 
-  /** `drained`: takes more again. `cut`: ends the connection by force. */
-  constructor(
-    call: SessionCall,
-    { clock, cut, drained }: { clock: Clock; cut: () => void; drained: () => void },
-  ) {
+  constructor(call: SessionCall, clock: Clock, owner: OutletOwner) {
     this.#call = call;
     this.#clock = clock;
-    this.#cut = cut;
+    this.#owner = owner;
     this.#wroteAtMs = clock.now();
     call.on('drain', () => {
       this.#blockedSinceMs = undefined;
-      drained();
+      owner.drained();
     });
     // grpc-js says so once the stream is gone, however it ended.
     call.once('cancelled', () => {
@@ -74,6 +78,6 @@ export class Outlet {
     this.#ended = true;
     if (error) this.#call.emit('error', statusOf(error));
     else this.#call.end();
-    this.#cutting = this.#clock.after(CUT_AFTER_MS, this.#cut);
+    this.#cutting = this.#clock.after(CUT_AFTER_MS, () => this.#owner.cut());
   }
 }

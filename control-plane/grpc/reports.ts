@@ -2,9 +2,10 @@
  * What one agent reports: how its calls fare, and in which state its circuits are. A report is taken once and in order; what it
  * says of circuits that nobody has is left out and counted.
  */
-import type { Hello, Report } from '../../proto/messages.js';
+import type { Report } from '../../proto/messages.js';
 import type { CircuitRoom } from '../coordination/room.js';
 import { ReportedCircuits } from './circuits.js';
+import type { Introduction } from './hello.js';
 import type { Room } from './room.js';
 
 /** Counts of a report come as 32 bits; more can only be a mistake of the decoder's making. */
@@ -17,7 +18,7 @@ export class Reports {
   #seq = -1;
 
   /** `before`: of the same process on the stream before this one. */
-  constructor(hello: Omit<Hello, 'hashes'>, room: Room, before: Reports | undefined) {
+  constructor(hello: Introduction, room: Room, before: Reports | undefined) {
     this.circuits = new ReportedCircuits(hello.agent, before?.circuits);
     this.#room = room;
     this.#intake = room.circuits?.intake(hello);

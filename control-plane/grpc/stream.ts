@@ -10,7 +10,7 @@ import type { ConnectedAgent, Line } from './connected-agent.js';
 import { checkHello } from './hello.js';
 import { helloWithinMs } from './intervals.js';
 import type { EndReason } from './metrics.js';
-import { Outlet, type SessionCall } from './outlet.js';
+import { Outlet, type OutletOwner, type SessionCall } from './outlet.js';
 import type { Room } from './room.js';
 
 /** Who decides whether an agent may be here; `streams.ts`. */
@@ -18,6 +18,8 @@ export interface Door {
   /** Throws `Refused`. */
   enter(hello: Hello, line: Line): ConnectedAgent;
   gone(stream: Stream, agent: ConnectedAgent | undefined): void;
+  /** Ends the connection of a peer by force. */
+  cut(peer: string): void;
 }
 
 /** A refusal at the door. */
@@ -35,31 +37,30 @@ type State =
   | { readonly kind: 'open'; readonly agent: ConnectedAgent }
   | { readonly kind: 'ended' };
 
-export class Stream implements Line {
+export class Stream implements Line, OutletOwner {
   readonly outlet: Outlet;
   readonly peer: string;
   readonly #room: Room;
   readonly #door: Door;
   #state: State;
 
-  constructor(
-    call: SessionCall,
-    { room, door, cut }: { room: Room; door: Door; cut: (peer: string) => void },
-  ) {
+  constructor(call: SessionCall, { room, door }: { room: Room; door: Door }) {
     this.#room = room;
     this.#door = door;
     this.peer = call.getPeer();
     this.#state = { kind: 'waiting', sinceMs: room.clock.now() };
-    this.outlet = new Outlet(call, {
-      clock: room.clock,
-      cut: () => cut(this.peer),
-      drained: () => {
-        if (this.#state.kind === 'open') room.pump.wake(this.#state.agent);
-      },
-    });
+    this.outlet = new Outlet(call, room.clock, this);
     call.on('data', (message) => this.#hear(message));
     call.on('end', () => this.end('closed'));
     call.once('cancelled', () => this.end('cancelled'));
+  }
+
+  drained(): void {
+    if (this.#state.kind === 'open') this.#room.pump.wake(this.#state.agent);
+  }
+
+  cut(): void {
+    this.#door.cut(this.peer);
   }
 
   /** Every second: whether the Hello is overdue; an agent gets its turn if it is time for something, or `look`. */

@@ -77,7 +77,7 @@ export class Streams implements Door {
   }
 
   open(call: SessionCall): void {
-    this.#streams.add(new Stream(call, { room: this.#room, door: this, cut: this.#options.cut }));
+    this.#streams.add(new Stream(call, { room: this.#room, door: this }));
   }
 
   enter(hello: Hello, line: Line): ConnectedAgent {
@@ -98,6 +98,10 @@ export class Streams implements Door {
     );
     this.#room.events.agent(agent.row(this.#room.clock.now()), 'connected');
     return agent;
+  }
+
+  cut(peer: string): void {
+    this.#options.cut(peer);
   }
 
   gone(stream: Stream, agent: ConnectedAgent | undefined): void {

@@ -30,6 +30,8 @@ export type AckOutcome =
   | { readonly kind: 'known'; readonly delayMs: number; readonly refusedNow: readonly Rejection[] };
 
 const idle: Next = { kind: 'idle' };
+/** Of nearly all agents: one for all of them. */
+const nothing: ReadonlyMap<string, Rejection> = new Map();
 
 export class Subscription {
   #position: number | undefined;
@@ -38,7 +40,7 @@ export class Subscription {
   #applied = 0;
   #inFlight: (Push & { readonly sinceMs: number }) | undefined;
   #pushedAtMs = Number.NEGATIVE_INFINITY;
-  #refused: ReadonlyMap<string, Rejection> = new Map();
+  #refused = nothing;
 
   /** Revision of the last push. */
   get sent(): number {
@@ -84,7 +86,10 @@ export class Subscription {
     this.#acked = push.revision;
     if (rejected.length === 0) this.#applied = push.revision;
     const known = this.#refused;
-    this.#refused = new Map(rejected.slice(0, rejectionsMax).map((entry) => [entry.name, entry]));
+    this.#refused =
+      rejected.length === 0
+        ? nothing
+        : new Map(rejected.slice(0, rejectionsMax).map((entry) => [entry.name, entry]));
     const refusedNow = [...this.#refused.values()].filter(
       ({ name, revision }) => known.get(name)?.revision !== revision,
     );
