@@ -7,11 +7,12 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import * as grpc from '@grpc/grpc-js';
-import { conclude, spread } from './harness.js';
+import { conclude, refusePartialCheck, spread } from './harness.js';
 import { startPlane } from './plane.js';
 
 const { values: flags } = parseArgs({ strict: false, options: { rounds: { type: 'string', default: '5' } } });
 const ROUNDS = Math.max(1, Math.floor(Number(flags.rounds)));
+refusePartialCheck(ROUNDS);
 /** As many as it takes for V8's young generation to be as large as it gets in both: before that, the difference is how far it has grown. */
 const CALLS = 5_000;
 const IDLE_MS = 20_000;

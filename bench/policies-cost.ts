@@ -5,7 +5,7 @@
  */
 import { parseArgs } from 'node:util';
 import { Generators } from './fleet/parts.js';
-import { conclude, type Figure, type Row, ratios, spread, times } from './harness.js';
+import { conclude, type Figure, type Row, ratios, refusePartialCheck, spread, times } from './harness.js';
 import { CALLERS, EDITS, type Edits, type Shape, Site, type Start } from './policies-cost/site.js';
 
 const { values: flags } = parseArgs({
@@ -13,6 +13,7 @@ const { values: flags } = parseArgs({
   options: { rounds: { type: 'string', default: '5' }, only: { type: 'string' } },
 });
 const ROUNDS = Math.max(1, Math.floor(Number(flags.rounds)));
+refusePartialCheck(ROUNDS);
 const FEW = 100;
 const MANY = 100_000;
 const SIZES = [FEW, 1_000, 10_000, MANY];
