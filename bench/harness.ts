@@ -5,6 +5,9 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { type Bounds, boundsOf, type Figure, isPart, judge, objection } from './judging.js';
+
+export type { Figure } from './judging.js';
 
 export interface Spread {
   readonly median: number;
@@ -12,15 +15,20 @@ export interface Spread {
   readonly max: number;
 }
 
+/** All are NaN where there is no value, or one that isn't a number: what it hides can't be judged. */
 export function spread(values: readonly number[]): Spread {
-  const sorted = [...values].sort((a, b) => a - b);
+  const sorted = ascending(values);
   const at = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
   return { median: at(0.5), min: at(0), max: at(1) };
 }
 
 export function percentile(values: readonly number[], q: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
+  const sorted = ascending(values);
   return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(q * sorted.length) - 1))] ?? Number.NaN;
+}
+
+function ascending(values: readonly number[]): number[] {
+  return values.some(Number.isNaN) ? [] : [...values].sort((a, b) => a - b);
 }
 
 /** One competitor: a loop of `calls` calls, timed as a whole. */
@@ -79,55 +87,43 @@ export interface Row {
   readonly ratio: string;
 }
 
-export interface Figure {
-  /** Key of `bounds.json`. */
-  readonly name: string;
-  readonly value: number;
-}
-
 export interface Result {
   /** Section of `docs/benchmarks.md`. */
   readonly title: string;
+  /** `npm run bench:<benchmark>`, which says what bounds are its own. */
   readonly command: string;
   readonly notes: string;
   readonly rows: readonly Row[];
   readonly figures: readonly Figure[];
 }
 
-/** Prints, writes and checks as the flags say. Exit code 1 with `--check` if a figure is over its bound. */
+/** Before anything is measured: ends with 2 where the flags ask for a judgement on less than the whole, or on too few rounds. */
+export function refusePartialCheck(rounds?: number): void {
+  const why = objection(process.argv.slice(2), rounds);
+  if (why === undefined) return;
+  console.error(why);
+  process.exit(2);
+}
+
+/** Prints, writes and checks as the flags say. Exit code 1 with `--check` if a figure is over its bound, or one of the two is missing. */
 export function conclude(result: Result, flags: readonly string[] = process.argv.slice(2)): void {
-  const bounds = JSON.parse(readFileSync(new URL('bounds.json', import.meta.url), 'utf8')) as Record<
-    string,
-    number
-  >;
-  const short: string[] = [];
-  for (const { name, value } of result.figures) {
-    const bound = bounds[name];
-    if (bound === undefined) short.push(`${name}: no bound in bench/bounds.json`);
-    else if (!(value <= bound)) short.push(`${name}: ${value.toFixed(3)} is over its bound ${bound}`);
-  }
+  const text = readFileSync(new URL('bounds.json', import.meta.url), 'utf8');
+  const bounds = boundsOf(result.command.replace('npm run bench:', ''), JSON.parse(text) as Bounds);
+  const short = judge(result.figures, bounds);
   const table = markdown(result, bounds);
   if (flags.includes('--json')) {
     const { title, figures } = result;
-    console.log(JSON.stringify({ title, figures, bounds: pick(bounds, figures), short, ...versions() }));
+    console.log(JSON.stringify({ title, figures, bounds, short, ...versions() }));
   } else {
     console.log(table);
   }
   // A part alone is no table to keep.
-  const part = flags.some((flag) => flag.startsWith('--only='));
-  if (!part && !flags.includes('--no-write')) record(result.title, table);
+  if (!isPart(flags) && !flags.includes('--no-write')) record(result.title, table);
   if (flags.includes('--check')) {
     for (const line of short) console.error(`falls short: ${line}`);
     if (short.length > 0) process.exitCode = 1;
     else console.error(`all ${result.figures.length} figures within their bounds`);
   }
-}
-
-function pick(
-  bounds: Record<string, number>,
-  figures: readonly Figure[],
-): Record<string, number | undefined> {
-  return Object.fromEntries(figures.map(({ name }) => [name, bounds[name]]));
 }
 
 function versions(): { node: string; grpc: string; cores: number; date: string } {
@@ -142,7 +138,7 @@ function versions(): { node: string; grpc: string; cores: number; date: string }
   };
 }
 
-function markdown({ title, command, notes, rows, figures }: Result, bounds: Record<string, number>): string {
+function markdown({ title, command, notes, rows, figures }: Result, bounds: Bounds): string {
   const { node, grpc, cores, date } = versions();
   const lines = [
     `## ${title}`,

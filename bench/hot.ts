@@ -14,6 +14,7 @@ import {
   type Row,
   race,
   ratios,
+  refusePartialCheck,
   type Spread,
   spread,
   times,
@@ -250,6 +251,7 @@ function wanted(part: string): boolean {
 }
 
 async function main(): Promise<void> {
+  refusePartialCheck();
   const out: Figures = { rows: [], figures: [] };
   const plane = await startPlane('memory');
   const mesh = await connected(plane);

@@ -5,18 +5,22 @@
  */
 import { parseArgs } from 'node:util';
 import { Generators } from './fleet/parts.js';
-import { conclude, type Figure, type Row, ratios, spread, times } from './harness.js';
-import { CALLERS, EDITS, type Edits, type Shape, Site, type Start } from './policies-cost/site.js';
+import { conclude, type Figure, type Row, ratios, refusePartialCheck, spread, times } from './harness.js';
+import { EDITS, type Edits, type Shape, Site, type Start } from './policies-cost/site.js';
 
 const { values: flags } = parseArgs({
   strict: false,
   options: { rounds: { type: 'string', default: '5' }, only: { type: 'string' } },
 });
 const ROUNDS = Math.max(1, Math.floor(Number(flags.rounds)));
+refusePartialCheck(ROUNDS);
 const FEW = 100;
 const MANY = 100_000;
 const SIZES = [FEW, 1_000, 10_000, MANY];
 const STARTS = [FEW, 10_000, MANY];
+const CALLERS = 200;
+/** As many callers each time, of so many services: what is compared is the services. */
+const SERVICES = [1, 200, 1_000];
 const INSTANCES = [10, 1_000, 5_000];
 
 /** `--only=sizes` or `--only=services` looks at one part, and writes nothing. */
@@ -25,6 +29,8 @@ const text = (count: number) => count.toLocaleString('en-US');
 const median = <T>(list: readonly T[], key: keyof T) => spread(list.map((each) => Number(each[key]))).median;
 const rows: Row[] = [];
 const figures: Figure[] = [];
+/** To each agent, of each batch of edits at any of the control planes. */
+const bytes: number[] = [];
 
 function row(what: string, value: string, baseline = '', ratio = ''): void {
   rows.push({ what, value, baseline, ratio });
@@ -40,6 +46,7 @@ async function edits(sites: readonly Site[]): Promise<Map<string, Edits[]>> {
       const { name } = site.shape;
       const measured = await site.edit();
       console.error(`round ${round} of ${ROUNDS}, ${name}: ${measured.cpuUs.toFixed(0)} µs of CPU`);
+      bytes.push(measured.bytes);
       if (round > 0) all.get(name)?.push(measured);
     }
   return all;
@@ -98,7 +105,7 @@ function started(all: ReadonlyMap<number, readonly Start[]>): void {
 
 async function sizes(generators: Generators): Promise<void> {
   const shapes = SIZES.map((policies) => ({
-    ...{ name: `${text(policies)} policies`, policies, callers: 1, instances: 0 },
+    ...{ name: `${text(policies)} policies`, policies, callers: CALLERS, services: 1, instances: 0 },
   }));
   await withSites(generators, shapes, async (sites) => {
     const starts = new Map<number, Start[]>(SIZES.map((size) => [size, []]));
@@ -111,26 +118,28 @@ async function sizes(generators: Generators): Promise<void> {
       shapes.map(({ name }) => name),
     );
     figures.push({ name: 'policies: CPU of an edit, 100,000 ÷ 100 policies', value });
-    const bytes = [...all.values()].flat().map((each) => each.bytes);
     const repeats = [...all.values()].flat().reduce((sum, each) => sum + each.repeats, 0);
     row('edits that Redis did not answer in time, and that were repeated', `${repeats}`);
-    row('bytes to each agent by an edit that does not concern it, most', Math.max(...bytes).toFixed(1));
   });
 }
 
 async function services(generators: Generators): Promise<void> {
-  const callers = [1, CALLERS].map((count) => ({
-    ...{ name: `callers of ${text(count)} services`, policies: FEW, callers: count, instances: 0 },
+  const most = Math.max(...SERVICES);
+  const callers = SERVICES.map((count) => ({
+    ...{ name: `callers of ${text(count)} services`, policies: FEW, callers: most },
+    ...{ services: count, instances: 0 },
   }));
   const instances = INSTANCES.map((count) => ({
-    ...{ name: `${text(count)} instances`, policies: FEW, callers: 1, instances: count },
+    ...{ name: `${text(count)} instances`, policies: FEW, callers: CALLERS, services: 1, instances: count },
   }));
   await withSites(generators, [...callers, ...instances], async (sites) => {
     const all = await edits(sites);
     const names = (shapes: readonly Shape[]) => shapes.map(({ name }) => name);
-    compared(all, names(callers));
-    const value = compared(all, names(instances));
-    figures.push({ name: 'policies: CPU of an edit, 5,000 ÷ 10 instances', value });
+    const [ofServices, ofInstances] = [compared(all, names(callers)), compared(all, names(instances))];
+    figures.push(
+      { name: 'policies: CPU of an edit, callers of 1,000 ÷ 1 services', value: ofServices },
+      { name: 'policies: CPU of an edit, 5,000 ÷ 10 instances', value: ofInstances },
+    );
   });
 }
 
@@ -138,13 +147,19 @@ const generators = await Generators.start(1);
 try {
   if (wanted('sizes')) await sizes(generators);
   if (wanted('services')) await services(generators);
+  const most = Math.max(...bytes);
+  row('bytes to each agent by an edit that does not concern it, most', most.toFixed(1));
+  figures.push({
+    name: 'policies: bytes to an agent by an edit that does not concern it, most',
+    value: most,
+  });
 } finally {
   generators.close();
 }
 conclude({
   title: 'Many policies, services and instances',
   command: 'npm run bench:policies',
-  notes: `Each policy is of a callee of its own, half of them with a circuit of the mesh. ${CALLERS} light agents call another callee and report each second while one policy is put ${EDITS} times in a row (for at most 5 s). Medians of ${ROUNDS} rounds in which control planes of all sizes take turns, on a Redis each; ratios with the least and the most of a round. All share two cores.`,
+  notes: `Each policy is of a callee of its own, half of them with a circuit of the mesh. ${CALLERS} light agents (${text(Math.max(...SERVICES))} where their services are counted) call another callee and report each second while one policy is put ${EDITS} times in a row (for at most 5 s). Medians of ${ROUNDS} rounds in which control planes of all sizes take turns, on a Redis each; ratios with the least and the most of a round. All share two cores.`,
   rows,
   figures,
 });

@@ -12,8 +12,9 @@ import { type BenchRedis, startRedis } from '../redis.js';
 export interface Shape {
   readonly name: string;
   readonly policies: number;
-  /** Services of which the callers are instances. */
   readonly callers: number;
+  /** Of which the callers are instances, in turn. */
+  readonly services: number;
   /** Registered instances of the callee. */
   readonly instances: number;
 }
@@ -37,7 +38,6 @@ export interface Edits {
   readonly bytes: number;
 }
 
-export const CALLERS = 200;
 const CALLEE = 'inventory';
 /** Of one batch, since CPU is counted in hundredths of a second; dear ones are fewer. */
 export const EDITS = 400;
@@ -101,14 +101,14 @@ export class Site {
 
   /** Instances of the callee and its callers come, and stay. */
   async people(): Promise<void> {
-    const { name, callers, instances } = this.shape;
+    const { name, callers, services, instances } = this.shape;
     const ports = [Number(this.#running.grpc.split(':').at(-1))];
     if (instances > 0) {
       const who = { service: CALLEE, registered: true };
       await this.generators.connect(`${name}: instances`, ports, instances, ['stock'], who);
       this.#talk('instances', false);
     }
-    await this.generators.connect(`${name}: callers`, ports, CALLERS, [CALLEE], { services: callers });
+    await this.generators.connect(`${name}: callers`, ports, callers, [CALLEE], { services });
     this.#talk('callers', false);
   }
 
@@ -135,7 +135,7 @@ export class Site {
     const putMs = spread(putsMs).median;
     const each = (key: 'cpuMs' | 'bytes') => more(key) / putsMs.length;
     return {
-      ...{ cpuUs: each('cpuMs') * 1_000, putMs, bytes: each('bytes') / CALLERS },
+      ...{ cpuUs: each('cpuMs') * 1_000, putMs, bytes: each('bytes') / this.shape.callers },
       repeats: this.#repeats - repeated,
     };
   }
@@ -176,7 +176,7 @@ export class Site {
   #talk(who: 'callers' | 'instances', reports: boolean): void {
     this.generators.tell({
       ...{ type: 'talk', fleet: `${this.shape.name}: ${who}`, heartbeatMs: HEARTBEAT_MS },
-      ...{ reportMs: reports ? 1_000 : 0, reporters: CALLERS, cells: [CALLEE] },
+      ...{ reportMs: reports ? 1_000 : 0, reporters: this.shape.callers, cells: [CALLEE] },
     });
   }
 

@@ -218,6 +218,30 @@ describe('stream: the door', () => {
       expect(plane.face.roster.connected).to.equal(0);
     });
 
+    it('ends those that stay a thirtieth at a time, and none before its time to leave is up', async () => {
+      const clock = new VirtualClock();
+      const plane = await start({ clock });
+      const stays = await Promise.all(
+        Array.from({ length: 60 }, (_, i) => connect(plane, { instance: `i${i}` })),
+      );
+      const drained = plane.face.drain();
+      await until(() => stays.every((agent) => agent.last('drain')), { what: 'the word to go' });
+      const { ends } = plane.tally;
+      const ended: number[] = [];
+      const at: number[] = [];
+      for (let before = 0; before < stays.length && clock.now() < 5000; before = ends.length) {
+        clock.advance(20);
+        await new Promise((resolve) => setImmediate(resolve));
+        if (ends.length === before) continue;
+        ended.push(ends.length - before);
+        at.push(clock.now());
+      }
+      await drained;
+      expect(at[0]).to.be.at.least(Number(stays[0]?.last('drain')?.afterMs));
+      expect(ended).to.deep.equal(Array.from({ length: 30 }, () => 2));
+      expect(new Set(ends)).to.deep.equal(new Set(['draining']));
+    });
+
     it('ends as soon as all agents have left', async () => {
       const clock = new VirtualClock();
       const plane = await start({ clock });

@@ -131,6 +131,17 @@ describe('the client of the stream', () => {
     expect(told).to.deep.equal(['connected a:1', 'heartbeat a:1', 'connected b:2']);
   });
 
+  it('leaves a draining replica at a time of its own, within half of what it was told', () => {
+    const left = [0, 0.25, 0.999].map((chance) => {
+      const { clock, opened, stream } = setUp({ chance });
+      stream(0).welcome();
+      stream(0).listener.message(drain(4_000));
+      while (opened.length === 1) clock.advance(1);
+      return clock.now();
+    });
+    expect(left).to.deep.equal([1, 500, 1_998]);
+  });
+
   it('believes no drain that lasts for ever', () => {
     const { clock, opened, stream } = setUp();
     stream(0).welcome();
