@@ -1,5 +1,6 @@
 /** From a profile to a picture and to lists of costs: small profiles made by hand, with known times. */
 import { expect } from 'chai';
+import { apart } from '../../bench/profile/apart.js';
 import { costs } from '../../bench/profile/costs.js';
 import { filled } from '../../bench/profile/document.js';
 import { flame, limits } from '../../bench/profile/flame.js';
@@ -233,6 +234,78 @@ describe('a flame graph', () => {
   });
 });
 
+describe('costs set apart', () => {
+  const file = (name: string) => `${ROOT}dist/core/${name}.js`;
+  const unnamedOf = (root: Frame, ...named: string[]) =>
+    apart(root, named).unnamed.map(({ name, sharePercent }) => [name, Math.round(sharePercent)]);
+
+  it('have what no other named one below them has', () => {
+    const { root } = frames(served, ROOT);
+    const [outer, inner] = [
+      'serve dist/control-plane/grpc/pump.js',
+      'encode @grpc/grpc-js/build/src/server.js',
+    ];
+    expect([...apart(root, [outer]).shares]).to.deep.equal([[outer, 85]]);
+    expect([...apart(root, [outer, inner]).shares]).to.deep.equal([
+      [outer, 35],
+      [inner, 50],
+    ]);
+    expect(unnamedOf(root, outer)).to.deep.equal([['garbage collector', 15]]);
+  });
+
+  it('leave to Node and to packages what they did, without what they called back', () => {
+    const grpc = `${ROOT}node_modules/@grpc/grpc-js/build/src/server.js`;
+    const called = profile(
+      [
+        node(1, '(root)', null, [2]),
+        node(2, 'emit', 'node:events', [3]),
+        node(3, 'onData', grpc, [4]),
+        node(4, 'hear', file('hear'), [5]),
+        node(5, 'push', 'node:stream'),
+      ],
+      [
+        [2, 10],
+        [3, 20],
+        [4, 30],
+        [5, 40],
+      ],
+    );
+    const { root } = frames(called, ROOT);
+    expect(unnamedOf(root)).to.deep.equal([
+      ['hear', 70],
+      ['push', 40],
+      ['onData', 20],
+      ['emit', 10],
+    ]);
+  });
+
+  it('count a function that calls itself once', () => {
+    const url = file('twice');
+    const again = profile(
+      [node(1, '(root)', null, [2]), node(2, 'f', url, [3]), node(3, 'f', url)],
+      [[3, 10]],
+    );
+    expect(unnamedOf(frames(again, ROOT).root)).to.deep.equal([['f', 100]]);
+  });
+
+  it("leave out the benchmark's own, and who calls it", () => {
+    const bench = profile(
+      [
+        node(1, '(root)', null, [2]),
+        node(2, 'loop', `${ROOT}bench/loop.ts`, [3]),
+        node(3, 'guard', file('guard'), [4]),
+        node(4, 'work', `${ROOT}bench/loop.ts`),
+      ],
+      [
+        [2, 10],
+        [3, 20],
+        [4, 70],
+      ],
+    );
+    expect(unnamedOf(frames(bench, ROOT).root)).to.deep.equal([['guard', 20]]);
+  });
+});
+
 describe('the document of profiles', () => {
   const tree = frames(served, ROOT);
   const cpu = { processMs: 20, mainMs: 10, mainKernelMs: 0 };
@@ -245,8 +318,8 @@ describe('the document of profiles', () => {
   ].join('\n');
 
   it('gets new figures between its comments, and keeps the rest', () => {
-    const { text: written, missing } = filled(text, [section]);
-    expect(missing).to.deep.equal([]);
+    const { text: written, faults } = filled(text, [section]);
+    expect(faults).to.deep.equal([]);
     expect(written).to.match(/^By hand: <!-- share: served self serve \S+ -->20\.0 %<!-- \/share -->,$/m);
     expect(written).to.include('<!-- share: served owner gc -->15.0 %<!-- /share -->');
     expect(written).to.include('| `writev` | native | @grpc/grpc-js | 30.0 % |');
@@ -259,8 +332,43 @@ describe('the document of profiles', () => {
 
   it('tells of a share of what is gone', () => {
     const gone = '<!-- share: served inclusive encode dist/gone.js -->3 %<!-- /share -->';
-    const { text: written, missing } = filled(gone, [section]);
-    expect(missing).to.deep.equal(['served inclusive encode dist/gone.js']);
+    const { text: written, faults } = filled(gone, [section]);
+    expect(faults).to.have.length(1);
+    expect(faults[0]).to.include('"served inclusive encode dist/gone.js", which that profile has not');
     expect(written).to.equal('<!-- share: served inclusive encode dist/gone.js -->none<!-- /share -->');
+  });
+
+  const pump = 'serve dist/control-plane/grpc/pump.js';
+  const encode = 'encode @grpc/grpc-js/build/src/server.js';
+  const collector = 'garbage collector native';
+  const row = (what: string) => `| it | <!-- share: served cost ${what} -->?<!-- /share --> | nothing |`;
+  const largest = (...rows: string[]) =>
+    `<!-- largest: served -->\n| a | b | c |\n| --- | --- | --- |\n${rows.join('\n')}\n<!-- /largest -->`;
+  const shares = (written: string) =>
+    [...written.matchAll(/-->([^<|]*)<!-- \/share/g)].map(([, figure]) => figure);
+
+  it('puts the largest costs in their order, none counted in another', () => {
+    const { text: written, faults } = filled(largest(row(collector), row(pump), row(encode)), [section]);
+    expect(shares(written)).to.deep.equal(['50.0 %', '35.0 %', '15.0 %']);
+    expect(faults).to.deep.equal([]);
+    expect(filled(written, [section]).text).to.equal(written);
+  });
+
+  it('adds up the functions of one cost', () => {
+    const { text: written } = filled(largest(row(`${encode} + ${collector}`)), [section]);
+    expect(shares(written)).to.deep.equal(['65.0 %']);
+  });
+
+  it('tells of a cost without a row that is larger than the third', () => {
+    const { faults } = filled(largest(row(encode), row(collector), row('writev native')), [section]);
+    expect(faults).to.have.length(1);
+    expect(faults[0]).to.match(
+      /of served: the third has 15 %, and without a row there are serve \S+pump\.js 35\.0 %;/,
+    );
+  });
+
+  it('tells of fewer than three', () => {
+    const { faults } = filled(largest(row(pump), row(encode)), [section]);
+    expect(faults[0]).to.include(`has 2 rows, and without a row there are ${collector} 15.0 %`);
   });
 });

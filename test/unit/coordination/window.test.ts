@@ -149,6 +149,14 @@ describe('window of a circuit of the mesh', () => {
     },
   );
 
+  it('counts a single call that went, failed, was slow or was blocked', () => {
+    const window = new CircuitWindow(WINDOW_MS);
+    window.record(heard('a', { calls: 1, failed: 1, slow: 1, blocked: 1 }), 10);
+    const { spans, blocked } = window.view(spec, 10);
+    expect(spans[0]).to.deep.include({ calls: 1, failed: 1, slow: 1 });
+    expect(blocked).to.equal(1);
+  });
+
   it('is spotless but for as long as a failure or a slow call is within it', () => {
     const window = new CircuitWindow(WINDOW_MS);
     window.record(heard('a', { calls: 9 }), 10);
