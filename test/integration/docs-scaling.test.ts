@@ -298,7 +298,13 @@ describe('what docs/scaling.md computes', () => {
     expect(page).to.include(`${defaultAdmission.burst.toLocaleString('en')} streams at once`);
     expect(page).to.include(`${defaultAdmission.perSecond.toLocaleString('en')} a second more`);
     expect(page).to.include(`at most ${toldPerSecondMax} a second`);
-    expect(constant('core/coordination/blob.ts', 'BODY_MAX_BYTES')).to.equal(12_000);
+    for (const [file, name, value] of [
+      ['core/coordination/blob.ts', 'BODY_MAX_BYTES', 12_000],
+      ['control-plane/grpc/summary.ts', 'CIRCUITS_MAX', 5_000],
+      ['control-plane/registry/leases.ts', 'RENEW_EVERY_MS', 20_000],
+      ['control-plane/registry/leases.ts', 'BATCH_MAX', 500],
+    ] as const)
+      expect(constant(file, name), `${file}: ${name}`).to.equal(value);
     const scenario = readFileSync(join(root, 'test/simulation/scenarios/large.txt'), 'utf8');
     for (const line of [
       'replicas 20',
