@@ -3,9 +3,9 @@
  * the summary, if it is (or every few seconds), then read the others' summaries, and of their pages those that are newer than what is
  * known. One round at a time; while the store is away, what was read last goes on being answered until it is too old.
  *
- * A second in which no agent comes, goes or acknowledges costs a few hundred bytes a replica, however many agents there are. One page
- * more is written each round, so that a page lost with the store's memory is back within a minute or so, and one that nobody
- * writes any more runs out.
+ * In a second in which no agent comes, goes or acknowledges nobody reads a page. One is written all the same in each round, so that a
+ * page lost with the store's memory is back within a minute or so, and one that nobody writes any more runs out. Summaries are read
+ * whole each round, and hold the circuits that are not closed: what an outage costs is in `docs/scaling.md`.
  */
 import type { Clock, Timer } from '../../core/clock.js';
 import { messageOf } from '../../core/errors.js';
