@@ -6,13 +6,21 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { percentile, spread } from '../harness.js';
 import type { Plane } from '../plane.js';
 import { Profiler } from '../profile/inspector.js';
-import { CALLEES, change, lagIn, metric, push, quiet, type Server, scrape } from './measures.js';
+import { CALLEES, change, lagIn, metric, push, quiet, type Server, scrape, visitor } from './measures.js';
 import { type BareServer, cpuMs, type Generators, instant } from './parts.js';
 
 const EDITS = 100;
 const LEVEL_WITHIN_MS = 60_000;
 const POLL_MS = 50;
+/** After thirty seconds those that read nothing are cut, and come again. */
 const HELD_AFTER_MS = 20_000;
+/** Kilobytes of each edit that only they hear of, how many there are until then, and how far apart: no closer than pushes are. */
+const EDIT_KB = 16;
+const BULK_EDITS = 60;
+const BULK_EVERY_MS = 300;
+export const BULK_KB = EDIT_KB * BULK_EDITS;
+/** The fleet of those that are to read nothing, and the service that they are instances of. */
+export const LAGGARDS = 'laggards';
 
 export interface Edits {
   /** From the first put to the last agent that has the last edit. */
@@ -34,7 +42,7 @@ export async function edits(
   generators: Generators,
   plane: Plane,
   { name, pid }: Pick<Server, 'name' | 'pid'>,
-  agents: number,
+  { agents, round }: { agents: number; round: number },
 ): Promise<Edits> {
   const heard = generators.expect(name, 'delta');
   const pushes = await metric(plane, 'switchgear_pushes_total');
@@ -44,7 +52,7 @@ export async function edits(
   for (let i = 0; i < EDITS; i++) {
     const before = instant();
     const spec = {
-      timeout: `${2_000 + i}ms`,
+      timeout: `${2_000 + EDITS * round + i}ms`,
       circuit: { scope: 'cluster' },
       bulkhead: { maxConcurrent: 100 },
     };
@@ -76,29 +84,56 @@ async function pending({ rest }: Plane): Promise<number> {
 export interface Readers {
   /** 99th percentile of changes among those that read, as a median. */
   readonly p99Ms: number;
-  /** What the control plane held when they had read nothing for twenty seconds: after thirty they are cut. */
+  /** What the control plane held after twenty seconds. */
   readonly heldKb: number;
+  readonly lagMs: number;
 }
 
-/** Changes for so long, while `stalled` agents in each process read nothing. */
+/** Agents that are able to read nothing: with HTTP/2's own windows. */
+export async function laggardsCome(generators: Generators, server: Server, agents: number): Promise<void> {
+  const who = { service: LAGGARDS, narrow: true };
+  await generators.connect(LAGGARDS, [server.port], agents, CALLEES, who);
+  quiet(generators, LAGGARDS);
+}
+
+/** Changes for so long, while `stalled` of the laggards in each process read nothing. */
 export async function readers(
-  parts: { generators: Generators; plane: Plane; server: Server; agents: number; inspector: string },
-  { stalled, forMs, round }: { stalled: number; forMs: number; round: number },
+  parts: { generators: Generators; plane: Plane; server: Server; inspector: string },
+  { agents, stalled, forMs, round }: { agents: number; stalled: number; forMs: number; round: number },
 ): Promise<Readers> {
-  const { generators, plane, server, agents, inspector } = parts;
-  generators.tell({ type: 'stall', fleet: server.name, count: stalled });
+  const { generators, plane, server, inspector } = parts;
+  generators.tell({ type: 'stall', fleet: LAGGARDS, count: stalled });
   const start = instant();
+  const bulk = edit(plane, round);
   let heldKb = Number.NaN;
-  const p99s: number[] = [];
+  const seen: { p99Ms: number; lagMs: number }[] = [];
   const end = instant() + forMs;
   for (let i = 0; instant() < end; i++) {
-    const { p99Ms } = await change(generators, plane, server, 0, 1_000 * round + i);
-    p99s.push(p99Ms);
-    if (Number.isNaN(heldKb) && instant() - start > HELD_AFTER_MS) heldKb = await held(plane, inspector);
+    seen.push(await change(generators, plane, server, 0, 5_000 + 100 * round + i));
+    if (Number.isNaN(heldKb) && instant() - start > HELD_AFTER_MS) {
+      await bulk;
+      heldKb = await held(plane, inspector);
+    }
   }
-  generators.tell({ type: 'stall', fleet: server.name, count: 0 });
+  generators.tell({ type: 'stall', fleet: LAGGARDS, count: 0 });
   await back(plane, agents);
-  return { p99Ms: spread(p99s).median, heldKb };
+  const median = (key: 'p99Ms' | 'lagMs') => spread(seen.map((each) => each[key])).median;
+  return { p99Ms: median('p99Ms'), lagMs: median('lagMs'), heldKb };
+}
+
+/** Edits of many kilobytes that concern none but the laggards. */
+async function edit({ rest }: Plane, round: number): Promise<void> {
+  for (let i = 0; i < BULK_EDITS; i++) {
+    const text = `${round}-${i} ${'-'.repeat(EDIT_KB * 1024)}`;
+    const spec = { fallback: [{ static: { text } }] };
+    const response = await fetch(`${rest}/v1/policies/laggards-bulk`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ match: { to: CALLEES[0], from: LAGGARDS }, spec }),
+    });
+    if (!response.ok) throw new Error(`PUT laggards-bulk: ${response.status} ${await response.text()}`);
+    await pause(BULK_EVERY_MS);
+  }
 }
 
 /** The 99th percentile, as a median, of the same bytes from a bare server while `stalled` agents in each process read nothing. */
@@ -134,6 +169,8 @@ async function held(plane: Plane, inspector: string): Promise<number> {
   return (used + outside) / 1024;
 }
 
+const INGEST_MS = 6_000;
+
 export interface Ingest {
   readonly offered: number;
   /** Reports taken in, each second. */
@@ -153,7 +190,7 @@ export async function ingest(
   const before = await metric(plane, 'switchgear_reports_total');
   const cpu = cpuMs(server.pid);
   const start = instant();
-  await pause(10_000);
+  await pause(INGEST_MS);
   const taken = (await metric(plane, 'switchgear_reports_total')) - before;
   const seconds = (instant() - start) / 1_000;
   const corePercent = (cpuMs(server.pid) - cpu) / seconds / 10;
@@ -171,6 +208,7 @@ export interface Killed {
   readonly lastMs: number;
   /** Meanwhile, of the other replica. */
   readonly restFailed: number;
+  readonly lagMs: number;
 }
 
 /** A second replica of the same store dies with all its agents; or a second bare server, which has no REST face. */
@@ -185,25 +223,15 @@ export async function killed(
   const ports = [other.port, server.port];
   await generators.connect('another replica', ports, agents, CALLEES);
   const heard = generators.expect('another replica', 'back');
+  await server.lagMs();
   const start = instant();
   process.kill(other.pid, 'SIGKILL');
-  let restFailed = 0;
-  let over = false;
-  const visits = (async () => {
-    while (!over && server.rest !== undefined) {
-      const ok = await fetch(`${server.rest}/readyz`).then(
-        (response) => response.ok,
-        () => false,
-      );
-      if (!ok) restFailed++;
-      await pause(POLL_MS);
-    }
-  })();
+  const visits = visitor(server.rest);
   const { at } = await heard;
-  over = true;
-  await visits;
+  const { failed: restFailed } = await visits.end();
+  const lagMs = await server.lagMs();
   await generators.leave('another replica');
   const since = at.map((each) => each - start);
   const [p50Ms, p99Ms] = [percentile(since, 0.5), percentile(since, 0.99)];
-  return { agents, p50Ms, p99Ms, lastMs: Math.max(...since), restFailed };
+  return { agents, p50Ms, p99Ms, lastMs: Math.max(...since), restFailed, lagMs };
 }
