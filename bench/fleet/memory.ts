@@ -33,8 +33,7 @@ export async function memory(
   const kbEach = median(all, 'kbEach');
   table.row(
     'memory for each agent that is registered, reports and was told a directive, garbage collected',
-    `${kbEach.toFixed(1)} KB`,
-    `as it is, with garbage: ${median(all, 'rawKb').toFixed(1)} KB`,
+    `${kbEach.toFixed(1)} KB, with garbage ${median(all, 'rawKb').toFixed(1)} KB`,
   );
   table.figures.push({ name: 'fleet: KB an agent with all its state, garbage collected', value: kbEach });
 }
