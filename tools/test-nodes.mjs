@@ -14,7 +14,7 @@ for (const version of versions) {
   const { stdout } = spawnSync(binary, ['--version'], { encoding: 'utf8' });
   console.log(`\nNode ${stdout.trim()}`);
   const files = specs.length > 0 ? specs : ['test/**/*.test.ts'];
-  const { status } = spawnSync(binary, [mocha, ...files], { stdio: 'inherit' });
+  const { status } = spawnSync(binary, [mocha, '--parallel', '--jobs', '2', ...files], { stdio: 'inherit' });
   if (status !== 0) failed = true;
 }
 process.exitCode = failed ? 1 : 0;
