@@ -189,6 +189,24 @@ describe('the policies of self', () => {
     for (const { cancel } of calls) cancel();
   });
 
+  it('find the limit by latency, as a server does: calls that all succeed lower it when they take longer', () => {
+    const { make, clock } = server(
+      effectiveOf({ bulkhead: { maxConcurrent: 'auto', maxQueue: 0, per: 'service' } }),
+    );
+    const round = (latencyMs: number): number => {
+      const running: ReturnType<typeof make>[] = [];
+      for (let call = make(); call.wire.statuses[0] === undefined; call = make()) running.push(call);
+      clock.advance(latencyMs);
+      for (const { end } of running) end();
+      return running.length;
+    };
+    let before = 0;
+    for (let i = 0; i < 150; i++) before = round(50);
+    expect(before).to.be.above(20);
+    const after = Array.from({ length: 150 }, () => round(500));
+    expect(Math.min(...after)).to.be.below(before);
+  });
+
   it('take a cancel, and an error of the handler, for no sample', () => {
     const { made, calls } = full();
     for (const { cancel } of calls.slice(0, 10)) cancel();

@@ -79,6 +79,8 @@ describe('the fallback cache', () => {
     const opaque = made.make({ message: 'opaque' });
     fail(opaque);
     expect(opaque.client.status?.code).to.equal(status.UNAVAILABLE);
+    // Trap 13: a cache that can't keep something costs no permit.
+    expect(made.targets.permitsOut).to.equal(0);
   });
 
   it('costs nothing, and asks nobody to write requests down, where no policy names it', () => {

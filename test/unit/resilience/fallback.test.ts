@@ -15,7 +15,60 @@ const chain: readonly FallbackSpec[] = [
 ];
 const failed = { cancelledByCaller: false, outcome: 'failure' as const };
 
+/** The chain in plain words: what is left of it, and whether the call has failed yet. */
+class NaiveWalk {
+  left: FallbackSpec[] = [];
+  failedBefore = false;
+  stopped = false;
+
+  constructor(readonly entries: readonly FallbackSpec[]) {}
+
+  begin({ cancelledByCaller, outcome }: { cancelledByCaller: boolean; outcome: string }): boolean {
+    if (this.failedBefore) return false;
+    this.failedBefore = true;
+    if (!this.stopped && !cancelledByCaller && ['failure', 'neutral'].includes(outcome))
+      this.left = [...this.entries];
+    return this.left.length > 0;
+  }
+
+  next(): FallbackSpec | undefined {
+    return this.left.shift();
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.left = [];
+  }
+}
+
 describe('a chain of fallbacks', () => {
+  const end = fc.record({
+    cancelledByCaller: fc.boolean(),
+    outcome: fc.constantFrom('success' as const, 'failure' as const, 'neutral' as const),
+  });
+  const step = fc.oneof(
+    end.map((each) => ({ begin: each })),
+    fc.constant({ next: true }),
+    fc.constant({ stop: true }),
+  );
+  property(
+    'does what its twin in plain words does, whatever comes in which order',
+    fc.record({ length: fc.nat(3), steps: fc.array(step, { maxLength: 12 }) }),
+    ({ length, steps }) => {
+      const entries = chain.slice(0, length);
+      const walk = new FallbackWalk(entries);
+      const twin = new NaiveWalk(entries);
+      for (const each of steps) {
+        if ('begin' in each) expect(walk.begin(each.begin)).to.equal(twin.begin(each.begin));
+        else if ('next' in each) expect(walk.next()).to.equal(twin.next());
+        else {
+          walk.stop();
+          twin.stop();
+        }
+      }
+    },
+  );
+
   it('is tried in order, then the call fails as it did', () => {
     const walk = new FallbackWalk(chain);
     expect(walk.begin(failed)).to.equal(true);

@@ -2,8 +2,10 @@
  * How a gRPC status reads as the health of its target, code by code, and which of several limits holds.
  */
 import { expect } from 'chai';
+import fc from 'fast-check';
 import { attemptDeadlineAt, effectiveDeadline } from '../../../core/resilience/deadline.js';
 import { outcomeOfStatus } from '../../../core/resilience/outcome.js';
+import { property } from '../../support/property.js';
 
 describe('the outcome of a status', () => {
   const failures = new Map([
@@ -39,6 +41,25 @@ describe('the effective deadline', () => {
     expect(effectiveDeadline(100, 500, undefined)).to.deep.equal({ at: 500, by: 'caller' });
     expect(effectiveDeadline(100, never, undefined)).to.deep.equal({ at: never, by: 'none' });
   });
+
+  const instant = fc.oneof(fc.integer({ min: 0, max: 60 }), fc.constant(never));
+  const length = fc.option(fc.integer({ min: 0, max: 60 }), { nil: undefined });
+  property(
+    'is the first of all limits, as they stand in a sorted list',
+    fc.record({ now: fc.nat(20), callerAt: instant, timeout: length, attempt: length }),
+    ({ now, callerAt, timeout, attempt }) => {
+      const limits = [
+        { at: callerAt, by: 'caller' },
+        ...(timeout === undefined ? [] : [{ at: now + timeout, by: 'policy' }]),
+      ].filter(({ at }) => at !== never);
+      // A sort is stable: the caller stands first where both are the same.
+      const [first = { at: never, by: 'none' }] = limits.sort((a, b) => a.at - b.at);
+      const whole = effectiveDeadline(now, callerAt, timeout);
+      expect(whole).to.deep.equal(first);
+      const all = [first.at, ...(attempt === undefined ? [] : [now + attempt])].sort((a, b) => a - b);
+      expect(attemptDeadlineAt(now, whole.at, attempt)).to.equal(all[0]);
+    },
+  );
 
   it('bounds each attempt', () => {
     expect(attemptDeadlineAt(100, 1_000, 300)).to.equal(400);

@@ -257,17 +257,23 @@ describe('trap 4: a half-open stampede', () => {
     const interceptor = createInterceptor(made.targets, 'db');
     const calls = Array.from({ length: 1_000 }, () => stubbedCall(made.targets, interceptor));
     expect(calls.filter(({ wire }) => wire())).to.have.lengthOf(3);
-    const lined = bench(effectiveOf({ circuit, bulkhead: bulkheadSpec(1, { maxQueue: 1_000 }) }));
+    const line = bulkheadSpec(1, { maxQueue: 1_000, queueTimeoutMs: 60_000 });
+    const lined = await halfOpen({ bulkhead: line });
     const held = work();
-    const running = rejectionOf(guard(lined.targets, 'db', held.fn));
+    const probe = guard(lined.targets, 'db', held.fn);
     const waiting = work();
-    for (let i = 0; i < 1_000; i++) guard(lined.targets, 'db', waiting.fn).catch(() => undefined);
-    held.fail();
-    await running;
-    lined.clock.advance(5_000);
+    const others = Array.from({ length: 999 }, () => rejectionOf(guard(lined.targets, 'db', waiting.fn)));
+    await settled();
+    expect([held.started(), waiting.started()]).to.deep.equal([1, 0]);
     lined.apply(effectiveOf({ circuit, bulkhead: bulkheadSpec(1_000) }));
     await settled();
-    expect(waiting.started()).to.be.at.most(3);
+    // Two permits were left; whoever came without one was turned away by the circuit.
+    expect(waiting.started()).to.equal(2);
+    held.succeed();
+    await probe;
+    for (let i = 0; i < 2; i++) waiting.fail();
+    const codes = (await Promise.all(others)).map((error) => (error as { code?: string }).code);
+    expect(codes.filter((code) => code === 'circuit_open')).to.have.lengthOf(997);
   });
 });
 
