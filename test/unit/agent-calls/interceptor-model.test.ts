@@ -76,6 +76,7 @@ class Life {
   readonly #decisions = told();
   readonly #pending: ReturnType<typeof watchPending>;
   #revision = 0;
+  #epochs = new Map<string, number>();
   /** Calls that are told of a decision which they then end, while the walk goes on. */
   #endedByWord = 0;
 
@@ -105,8 +106,19 @@ class Life {
       this.#pick(this.calls)?.call.cancelWithStatus(status.CANCELLED, 'Cancelled on client');
     else if (dice < 0.74) this.#handlers.shift()?.(this.#one(3) ? undefined : 'reply');
     else if (dice < 0.76) this.#change();
-    else if (dice < 0.95) this.made.clock.advance(Math.floor(this.#random.next() * 40));
+    else if (dice < 0.94) this.made.clock.advance(Math.floor(this.#random.next() * 40));
+    else if (dice < 0.945) this.made.clock.advance(this.#pick([1_000, 6_000, 600_000]) ?? 0);
+    // Somebody sets the machine's clock.
+    else if (dice < 0.95) this.made.clock.wallOffset += this.#pick([3_600_000, -3_600_000, 1]) ?? 0;
     else await settled();
+    this.#checkEpochs();
+  }
+
+  /** They only grow; a circuit that goes with its policy begins anew. */
+  #checkEpochs(): void {
+    const circuits = new Map(this.made.targets.circuits().map(({ id, epoch }) => [id, epoch]));
+    for (const [id, epoch] of circuits) expect(epoch, id).to.be.at.least(this.#epochs.get(id) ?? 1);
+    this.#epochs = circuits;
   }
 
   /** Lets everything come to its end. */
@@ -234,7 +246,9 @@ class Life {
     may('attemptTimeout', 60);
     may('fallback', this.#pick(chains));
     may('bulkhead', bulkheadSpec(4, { maxQueue: 4, queueTimeoutMs: 50, shares: { critical: 0.5 } }));
+    if (this.#one(4)) sections.bulkhead = { maxConcurrent: 'auto', maxQueue: 0, per: 'service' };
     may('circuit', circuitSpec({ minimumCalls: 10, openForMs: 100 }));
+    may('streamTimeout', 120);
     may('classify', { NOT_FOUND: 'failure' });
     const source = { policy: this.#one(5) ? 'other' : 'inventory-default', revision: ++this.#revision };
     const shadow = effectiveOf(
