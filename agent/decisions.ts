@@ -20,14 +20,16 @@ export type DecisionKind =
   | 'would-timeout'
   | 'would-retry'
   | 'would-hedge'
-  | 'would-degrade';
+  | 'would-degrade'
+  /** Of `outlier`: an instance would get no calls for a while. */
+  | 'would-eject';
 
 export interface Decision extends Source {
   readonly kind: DecisionKind;
   readonly callee: string;
   /** Empty: the callee as a whole. */
   readonly method: string;
-  /** Code of the rejection, status that is tried again, reason for giving up, kind of fallback. */
+  /** Code of the rejection, status that is tried again, reason for giving up or for leaving out, kind of fallback. */
   readonly code: string;
   /** In words. */
   readonly text: string;

@@ -31,6 +31,8 @@ export class Rare extends Expiry {
   /** It was cancelled before its start, or while the gates decided (by whoever hears of their transitions). */
   cancelled: grpc.StatusObject | undefined = undefined;
   shadow = NO_SHADOW;
+  /** A policy in shadow would have let it through, and waits for its end. */
+  shadowed = false;
 
   constructor(readonly owner: { expire(): void }) {
     super();

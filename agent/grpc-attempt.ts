@@ -14,10 +14,9 @@ import type { Waiter } from '../core/resilience/gate.js';
 import type { Outcome } from '../core/resilience/outcome.js';
 import { type Plan, TURNED_AWAY, WAITING } from '../core/resilience/plan.js';
 import { type CallLimits, EARLY_MS, limitsOf } from './call-limits.js';
-import { statusName } from './classify.js';
 import { DeferredCall, type Listener, NO_SHADOW } from './deferred-call.js';
-import { codeOf, shadowedOf } from './grpc-shadow.js';
-import { isUnsent, outcomeOfEnd, statusOfError } from './rejection-status.js';
+import { shadowEnds, shadowLeaves } from './grpc-shadow.js';
+import { outcomeOfEnd, statusOfError } from './rejection-status.js';
 import type { Surround } from './surround.js';
 import type { Compiled, Target } from './target.js';
 import type { Pending, Targets } from './targets.js';
@@ -248,7 +247,7 @@ export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pendin
       this.ends();
       const now = this.targets.clock.now();
       this.plan.finish(this.handle, 'neutral', now);
-      this.endShadow('neutral', grpc.status.INTERNAL, now);
+      shadowEnds(this, this.rare, 'neutral', now);
       throw error;
     }
     // It may have ended within its start.
@@ -313,7 +312,7 @@ export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pendin
     const now = this.targets.clock.now();
     this.plan.settle(this.handle, outcome, now);
     this.target.countAt(this, outcome, now - this.startedAt);
-    if (this.rare !== undefined) this.endShadow(outcome, codeOf[outcome], now);
+    if (this.rare !== undefined) shadowEnds(this, this.rare, outcome, now);
   }
 
   /** It is over. Answers the status for the client, in our words where a limit of ours ended it. */
@@ -327,7 +326,10 @@ export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pendin
       this.target.countAt(this, outcome, tookMs);
       if (outcome === 'success') this.target.recordLatency(tookMs, now);
     }
-    if (this.rare !== undefined) this.endShadow(outcome, status.code, now, isUnsent(status));
+    if (this.rare !== undefined) {
+      shadowEnds(this, this.rare, outcome, now, status);
+      shadowLeaves(this, this.rare, status.code, now);
+    }
     if (status.code !== grpc.status.DEADLINE_EXCEEDED) return status;
     const error = this.rare?.error ?? this.wireDeadlineOver(now);
     return error ? { ...status, details: error.message } : status;
@@ -354,21 +356,13 @@ export abstract class GrpcAttempt extends DeferredCall implements Waiter, Pendin
     const rare = this.rarely();
     const endsAt = this.limits?.attemptEndsAt ?? NEVER;
     rare.shadow = shadow.begin(this.startedAt, endsAt, rank, this.target);
-    if (rare.cancelled === undefined) return true;
-    this.endShadow('neutral', grpc.status.CANCELLED, this.startedAt);
+    if (rare.cancelled === undefined) {
+      rare.shadowed = rare.shadow !== NO_SHADOW;
+      return true;
+    }
+    shadowEnds(this, rare, 'neutral', this.startedAt);
     this.giveBack(rare.cancelled);
     return false;
-  }
-
-  /** With a stream's first message, like its probe: what it would have waited for is over then. */
-  private endShadow(outcome: Outcome, code: grpc.status, now: number, unsent = false): void {
-    const { surround, target, rare, options, targets } = this;
-    if (rare === undefined || rare.shadow === NO_SHADOW) return;
-    const { shadow } = rare;
-    // Whoever hears what it would have done may end the call, which comes through here again.
-    rare.shadow = NO_SHADOW;
-    const shadowed = shadowedOf(options.method_definition, targets.handlers, unsent);
-    surround?.shadow?.end(shadow, outcome, statusName(code), this.startedAt, now, target, shadowed);
   }
 
   // --- ends that never reached the next call

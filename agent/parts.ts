@@ -11,6 +11,7 @@ import { AttemptBudget } from '../core/resilience/budget.js';
 import { Bulkhead } from '../core/resilience/bulkhead.js';
 import { Circuit, type CircuitStateName, type SavedCircuit } from '../core/resilience/circuit.js';
 import type { Gate } from '../core/resilience/gate.js';
+import { OutlierWatch } from '../core/resilience/outlier-watch.js';
 import { Permits } from '../core/resilience/permits.js';
 import { RateLimiter } from '../core/resilience/rate.js';
 import type { RateDemand, RateGrants } from '../proto/messages.js';
@@ -80,6 +81,7 @@ export class Parts {
   readonly #admissions = new Kept<Admission>();
   readonly #budgets = new Kept<AttemptBudget>();
   readonly #slots = new Kept<FallbackSlots>();
+  readonly #outliers = new Kept<OutlierWatch>();
   readonly #saved = new Map<string, { saved: SavedCircuit; elapsedMs: number; at: number }>();
   readonly #options: PartsOptions;
   /** Circuits that were ever made. */
@@ -115,6 +117,15 @@ export class Parts {
   slots(callee: string, { fallback }: Effective): FallbackSlots | undefined {
     if (!fallback) return undefined;
     return this.#slots.get(idOf(callee, fallback.source), true, () => new FallbackSlots());
+  }
+
+  /** Where nobody is left out, only told of; calls into this service have no instances. */
+  outliers(callee: string, { outlier }: Effective): OutlierWatch | undefined {
+    if (!outlier || callee === SELF) return undefined;
+    const { value, source } = outlier;
+    const now = this.#options.clock.now();
+    const make = () => new OutlierWatch(value, now);
+    return this.#outliers.get(idOf(callee, source), value, make, (part) => part.reconfigure(value, now));
   }
 
   /** How much was asked of the limits that the mesh shares, since the last time. */
@@ -171,17 +182,17 @@ export class Parts {
     const rates = new Set<string>();
     const others = new Set<string>();
     for (const { callee, method, effective } of used) {
-      const { bulkhead, circuit, rateLimit, admission, retry, hedge, fallback } = effective;
+      const { bulkhead, circuit, rateLimit, admission, retry, hedge, fallback, outlier } = effective;
       if (bulkhead) bulkheads.add(keyedId(callee, method, bulkhead.value.per, bulkhead.source));
       if (circuit) circuits.add(circuitId(callee, method, circuit.value, circuit.source));
       if (rateLimit) rates.add(keyedId(callee, method, rateLimit.value.by, rateLimit.source));
-      for (const section of [admission, retry, hedge, fallback])
+      for (const section of [admission, retry, hedge, fallback, outlier])
         if (section) others.add(idOf(callee, section.source));
     }
     for (const id of this.#circuits.keys()) if (!circuits.has(id)) this.#circuits.delete(id);
     this.#bulkheads.retain(bulkheads);
     this.#rates.retain(rates);
-    for (const kept of [this.#admissions, this.#budgets, this.#slots]) kept.retain(others);
+    for (const kept of [this.#admissions, this.#budgets, this.#slots, this.#outliers]) kept.retain(others);
   }
 
   /** Circuits that are not closed, for the snapshot; those of a former process that nobody has asked for yet among them. */

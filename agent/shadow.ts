@@ -5,12 +5,18 @@
  * that finds its own limit as calls that the shadow lets pass without a permit.
  */
 import type { Effective, FallbackSpec, Source } from '../core/policy/model.js';
+import { formatDuration } from '../core/policy/units.js';
+import { hedgeDelayMs } from '../core/resilience/hedge.js';
 import type { Outcome } from '../core/resilience/outcome.js';
+import type { OutlierWatch } from '../core/resilience/outlier-watch.js';
 import { type Plan, WAITING } from '../core/resilience/plan.js';
+import type { RollingLatency } from '../core/resilience/rolling-latency.js';
 import type { DecisionKind } from './decisions.js';
 
 /** Who is told, and counts. */
 export interface ShadowTeller {
+  /** Where a hedge waits for a percentile, and there was a call. */
+  readonly latency?: RollingLatency | undefined;
   decide(kind: DecisionKind, source: Source | undefined, code: string, text: string): void;
 }
 
@@ -34,14 +40,21 @@ const WOULD_WAIT = -2;
 export class Shadow {
   readonly #plan: Plan;
   readonly #effective: Effective;
+  readonly #outliers: OutlierWatch | undefined;
   readonly #idempotent: boolean;
   #wouldWait = 0;
 
   /** `effective`: only the sections that the shadow changes. `idempotent`: what is enforced says so. */
-  constructor(plan: Plan, effective: Effective, idempotent = false) {
+  constructor(plan: Plan, effective: Effective, outliers?: OutlierWatch, idempotent = false) {
     this.#plan = plan;
     this.#effective = effective;
+    this.#outliers = outliers;
     this.#idempotent = effective.idempotent === undefined ? idempotent : effective.idempotent.value;
+  }
+
+  /** It has to be told how long calls take. */
+  get hedgesByPercentile(): boolean {
+    return this.#effective.hedge?.value.delay.kind === 'percentile';
   }
 
   /** An attempt starts. Answers what `end` needs. */
@@ -72,23 +85,47 @@ export class Shadow {
     call?: Shadowed,
   ): void {
     if (handle === REJECTED) return;
+    const counted = this.#classified(outcome, status);
     if (handle === WOULD_WAIT) this.#wouldWait--;
-    else this.#plan.finish(handle, outcome, now);
+    else this.#plan.finish(handle, counted, now);
     if (call === undefined) return;
-    this.#tellOfTime(now - startedAt, call, teller);
-    if (outcome === 'failure') this.#tellOfFailure(status, call, teller);
+    this.#tellOfTime(now - startedAt, now, call, teller);
+    if (counted === 'failure') this.#tellOfFailure(status, call, teller);
   }
 
-  #tellOfTime(tookMs: number, { repeatable, streams }: Shadowed, teller: ShadowTeller): void {
+  /** The response that an attempt had begun to stream is over, `tookMs` after the attempt began, or the call. */
+  streamed(tookMs: number, teller: ShadowTeller): void {
+    const { streamTimeout } = this.#effective;
+    if (streamTimeout && tookMs >= streamTimeout.value)
+      teller.decide('would-timeout', streamTimeout.source, 'deadline_exceeded', tookText(tookMs));
+  }
+
+  /** An attempt at this instance, of a channel that balances, is over. */
+  left(instance: string, ok: boolean, now: number, teller: ShadowTeller): void {
+    if (this.#outliers === undefined || instance === '') return;
+    const source = this.#effective.outlier?.source;
+    for (const { address, forMs, failed, calls } of this.#outliers.record(instance, ok, now)) {
+      const text = `${address} for ${formatDuration(forMs)}: ${failed} of ${calls} calls failed`;
+      teller.decide('would-eject', source, 'failure_rate', text);
+    }
+  }
+
+  /** By statuses of gRPC alone; what says nothing of the callee goes on saying nothing. */
+  #classified(outcome: Outcome, status: string): Outcome {
+    const { classify } = this.#effective;
+    if (classify === undefined || outcome === 'neutral' || status === 'OK') return outcome;
+    return Object.hasOwn(classify.value, status) ? (classify.value[status] ?? outcome) : outcome;
+  }
+
+  #tellOfTime(tookMs: number, now: number, { repeatable, streams }: Shadowed, teller: ShadowTeller): void {
     const { timeout, attemptTimeout, hedge } = this.#effective;
-    const text = `took ${Math.round(tookMs)} ms`;
+    const text = tookText(tookMs);
     for (const limit of [attemptTimeout, timeout])
       if (limit && tookMs >= limit.value)
         teller.decide('would-timeout', limit.source, 'deadline_exceeded', text);
-    const delay = hedge?.value.delay;
-    const copied = this.#idempotent && repeatable && !streams;
-    if (hedge && copied && delay?.kind === 'fixed' && tookMs >= delay.ms)
-      teller.decide('would-hedge', hedge.source, 'slow', text);
+    if (hedge === undefined || !this.#idempotent || !repeatable || streams) return;
+    const delayMs = hedgeDelayMs(hedge.value, teller.latency, now);
+    if (delayMs !== undefined && tookMs >= delayMs) teller.decide('would-hedge', hedge.source, 'slow', text);
   }
 
   #tellOfFailure(status: string, call: Shadowed, teller: ShadowTeller): void {
@@ -99,4 +136,8 @@ export class Shadow {
     const entry = fallback?.value.find((entry) => call.canAnswer(entry));
     if (fallback && entry) teller.decide('would-degrade', fallback.source, entry.kind, `ended ${status}`);
   }
+}
+
+function tookText(ms: number): string {
+  return `took ${Math.round(ms)} ms`;
 }

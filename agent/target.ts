@@ -120,8 +120,10 @@ export class Target {
     this.timeless = effective.timeout === undefined && effective.attemptTimeout === undefined;
     this.plain = this.timeless && surround === undefined;
     this.slowCallMs = effective.circuit?.value.slowCallMs ?? Number.POSITIVE_INFINITY;
-    this.hedgesByPercentile = effective.hedge?.value.delay.kind === 'percentile';
-    const timed = this.hedgesByPercentile || surround?.shadow !== undefined;
+    const shadow = surround?.shadow;
+    this.hedgesByPercentile =
+      effective.hedge?.value.delay.kind === 'percentile' || shadow?.hedgesByPercentile === true;
+    const timed = this.hedgesByPercentile || shadow !== undefined;
     this.coarse = !timed && this.slowCallMs === Number.POSITIVE_INFINITY && plan.grainMs >= COARSE_LAG_MS;
     if (effective.circuit?.value.scope !== 'cluster') this.endpoints = undefined;
     else this.endpoints ??= new EndpointCounts();

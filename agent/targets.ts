@@ -285,7 +285,8 @@ export class Targets {
     const shadowed = this.#options.shadowed?.(callee, method);
     if (shadowed === undefined) return this.#compiled(callee, method, effective);
     const plan = new Plan(this.#shadows.gates(callee, method, shadowed), this.#shadows.permits);
-    const shadow = new Shadow(plan, shadowed, effective.idempotent?.value);
+    const outliers = this.#shadows.outliers(callee, shadowed);
+    const shadow = new Shadow(plan, shadowed, outliers, effective.idempotent?.value);
     return this.#compiled(callee, method, effective, shadow);
   }
 

@@ -9,7 +9,7 @@ import { Expiry } from '../timeouts.js';
 /** So long a connection is kept from others for the rest of a response that nobody wants. */
 const DRAIN_MS = 1000;
 
-export class BodyLimit extends Expiry {
+class BodyLimit extends Expiry {
   readonly #cut: () => void;
 
   constructor(cut: () => void) {
@@ -20,24 +20,28 @@ export class BodyLimit extends Expiry {
   expire(): void {
     this.#cut();
   }
+}
 
-  /** Cuts the body of a call that began at `startedAt` when its time is over. Answers the way to lift the limit. */
-  static set(
-    targets: Targets,
-    target: Target,
-    startedAt: number,
-    cut: (error: Error) => void,
-  ): (() => void) | undefined {
-    const { effective } = target;
-    const limitMs = effective.streamTimeout?.value;
-    if (limitMs === undefined) return undefined;
-    const limit = new BodyLimit(() =>
-      cut(target.timedOut('streamTimeout', 'the response did not end', effective)),
-    );
-    const now = targets.clock.now();
-    targets.timeouts.set(limit, now, Math.max(0, startedAt + limitMs - now));
-    return () => targets.timeouts.lift(limit);
-  }
+/** Cuts the body of a call that began at `startedAt` when its time is over. `over`: its end, of which a policy in shadow hears. */
+export function limitBody(
+  targets: Targets,
+  target: Target,
+  startedAt: number,
+  over: Promise<void>,
+  cut: (error: Error) => void,
+): void {
+  const { effective, surround } = target;
+  const { clock, timeouts } = targets;
+  const limitMs = effective.streamTimeout?.value;
+  const shadow = surround?.shadow;
+  if (shadow !== undefined) void over.then(() => shadow.streamed(clock.now() - startedAt, target));
+  if (limitMs === undefined) return;
+  const limit = new BodyLimit(() =>
+    cut(target.timedOut('streamTimeout', 'the response did not end', effective)),
+  );
+  const now = clock.now();
+  timeouts.set(limit, now, Math.max(0, startedAt + limitMs - now));
+  void over.then(() => timeouts.lift(limit));
 }
 
 /** A body that nobody wants is received for the sake of its connection, which it must be worth: what has not ended by then is cut. */

@@ -11,7 +11,7 @@ import { MeshError } from '../../core/errors.js';
 import { guard } from '../guard.js';
 import type { EngineOptions, GuardContext, GuardOptions, Judgement } from '../guarded-function.js';
 import { Answer, degradedAnswer, keptAnswer } from './answer.js';
-import { BodyLimit, limitDrain } from './body-limit.js';
+import { limitBody, limitDrain } from './body-limit.js';
 import { dial, type Route } from './dial.js';
 import { isUnsent, markUnsent } from './faults.js';
 import { headersOf, type Inherited, inherit } from './headers.js';
@@ -125,8 +125,7 @@ class FetchCall {
         // The types are those of the undici that Node brings; this one is ours.
         dispatcher: watch as unknown as Dispatcher as never,
       });
-      const lift = BodyLimit.set(targets, target, this.#startedAt, (error) => abort.now(error));
-      if (lift) void watch.over.then(lift);
+      limitBody(targets, target, this.#startedAt, watch.over, (error) => abort.now(error));
       const cached = target.effective.fallback?.value.some(({ kind }) => kind === 'cache') === true;
       return keeps && cached ? await keptAnswer(response, watch.over) : new Answer(response, watch.over);
     } catch (error) {

@@ -7,7 +7,7 @@ import type { Dispatcher } from 'undici';
 import { degradedHeader } from '../../core/resilience/fallback.js';
 import { guard } from '../guard.js';
 import type { EngineOptions, GuardContext, Judgement } from '../guarded-function.js';
-import { BodyLimit, limitDrain } from './body-limit.js';
+import { limitBody, limitDrain } from './body-limit.js';
 import { dial, type Route } from './dial.js';
 import { Exchange } from './exchange.js';
 import { isUnmakeable, isUnsent } from './faults.js';
@@ -129,8 +129,7 @@ export class Relay {
       if (isUnmakeable(error)) return new Unmakeable(asError(error));
       throw error;
     }
-    const lift = BodyLimit.set(targets, target, this.#startedAt, (error) => exchange.abort(error));
-    if (lift) void exchange.over.then(lift);
+    limitBody(targets, target, this.#startedAt, exchange.over, (error) => exchange.abort(error));
     return exchange;
   }
 

@@ -37,6 +37,7 @@ const metricOf: { readonly [K in DecisionKind]: { metric: MetricName; code?: str
   'would-retry': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'retry' },
   'would-hedge': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'hedge' },
   'would-degrade': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'degrade' },
+  'would-eject': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'eject' },
 };
 
 export class Ledger {

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { type Dispatcher, request, fetch as undiciFetch } from 'undici';
 import { startHttpCallee } from '../support/http-callee.js';
 import { BIG, httpTests } from '../support/http-tests.js';
-import { bulkheadSpec, circuitSpec } from '../support/specs.js';
+import { bulkheadSpec, circuitSpec, effectiveOf } from '../support/specs.js';
 import { rejectionOf } from '../support/targets.js';
 import { until } from '../support/until.js';
 
@@ -186,6 +186,18 @@ describe('the dispatcher under policies', () => {
     bench.clock.advance(2_000);
     expect(await reading).to.have.property('code', 'deadline_exceeded');
     await idle(bench);
+  });
+
+  it('tells of a body that outlasts the streamTimeout of a policy in shadow, and does not cut it', async () => {
+    callee.answer = (_request, response) => void response.write('a');
+    const { bench, dispatcher } = use();
+    bench.apply({}, effectiveOf({ streamTimeout: 2_000 }));
+    const { body } = await request('http://payments/', { dispatcher });
+    bench.clock.advance(2_000);
+    for (const socket of callee.sockets) socket.destroy();
+    await rejectionOf(body.text());
+    await idle(bench);
+    expect(bench.targets.get('payments').tally.would).to.deep.equal({ 'would-timeout': 1 });
   });
 
   it('does not count a request that can not be made', async () => {

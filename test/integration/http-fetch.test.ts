@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { expect } from 'chai';
 import { endpoints, startHttpCallee } from '../support/http-callee.js';
 import { BIG, httpTests } from '../support/http-tests.js';
-import { bulkheadSpec, circuitSpec } from '../support/specs.js';
+import { bulkheadSpec, circuitSpec, effectiveOf } from '../support/specs.js';
 import { rejectionOf } from '../support/targets.js';
 import { until } from '../support/until.js';
 
@@ -223,6 +223,20 @@ describe('fetch under policies', () => {
       .to.have.property('message')
       .that.matches(/within 2000 ms/);
     await idle(bench);
+  });
+
+  it('tells of a body that outlasts the streamTimeout of a policy in shadow, and does not cut it', async () => {
+    callee.answer = (_request, response) => void response.write('a');
+    const bench = use({});
+    bench.apply({}, effectiveOf({ streamTimeout: 2_000 }));
+    for (const ms of [1_999, 2_000]) {
+      const response = await bench.client.fetch('payments', '/');
+      bench.clock.advance(ms);
+      await response.body?.cancel();
+      await until(() => bench.targets.permitsOut === 0, { what: 'the end of the body' });
+      const { would } = bench.targets.get('payments').tally;
+      expect(would, `after ${ms} ms`).to.deep.equal(ms < 2_000 ? {} : { 'would-timeout': 1 });
+    }
   });
 
   it('leaves no listener on a signal that many calls share', async () => {

@@ -47,7 +47,13 @@ describe('each section in shadow, with each kind of call', () => {
       'would-timeout deadline_exceeded',
       (kind) => !untilMessage(kind),
     ],
-    ['streamTimeout', { streamTimeout: '5ms' }, ['message', { takes: 15 }, 'ok'], '', always],
+    [
+      'streamTimeout',
+      { streamTimeout: '5ms' },
+      ['message', { takes: 15 }, 'ok'],
+      'would-timeout deadline_exceeded',
+      responseStreams,
+    ],
     ['retry', { retry: {}, idempotent: true }, [UNAVAILABLE], 'would-retry UNAVAILABLE', repeated],
     [
       'hedge',
@@ -57,7 +63,7 @@ describe('each section in shadow, with each kind of call', () => {
       (kind) => kind === 'unary',
     ],
     ['classify', { classify: { NOT_FOUND: 'failure' } }, [NOT_FOUND], '', always],
-    ['outlier', { outlier: { interval: '100ms' } }, [UNAVAILABLE], '', always],
+    ['outlier of one instance', { outlier: { interval: '100ms' } }, [UNAVAILABLE], '', always],
     [
       'fallback error',
       { fallback: [{ error: { status: 'DATA_LOSS' } }] },
@@ -115,6 +121,32 @@ describe('each section in shadow, with each kind of call', () => {
       kit.server.play((attempt) => (attempt === 0 ? [UNAVAILABLE] : ['ok']));
       await callee.call(kind);
       expect((await callee.call(kind)).code).to.equal(OK);
+      expect(kit.decisions).to.deep.equal(['would-reject circuit_open']);
+    });
+
+    it(`outlier, ${kind}: would have left the instance out that fails, which is called on`, async () => {
+      const outlier = { interval: '100ms', minimumCalls: 1 };
+      const callee = await kit.callee({ outlier }, { mode: 'shadow', instances: 2 });
+      kit.server.play([UNAVAILABLE]);
+      kit.second.play(['ok']);
+      const text = new RegExp(`^${kit.server.address} for 30s: (\\d+) of \\1 calls failed$`);
+      const twoCalls = async () => [(await callee.call(kind)).code, (await callee.call(kind)).code];
+      await until(
+        async () => {
+          expect(await twoCalls()).to.have.members([OK, UNAVAILABLE]);
+          return kit.decisions.length > 0;
+        },
+        { what: 'a word of it' },
+      );
+      expect(kit.decisions).to.deep.equal(['would-eject failure_rate']);
+      expect(kit.texts.at(-1)).to.match(text);
+      expect(await twoCalls()).to.have.members([OK, UNAVAILABLE]);
+    });
+
+    it(`classify with a circuit, ${kind}: it would have opened`, async () => {
+      const callee = await shadow({ classify: { NOT_FOUND: 'failure' }, circuit: { minimumCalls: 1 } });
+      kit.server.play([NOT_FOUND]);
+      for (let i = 0; i < 2; i++) expect((await callee.call(kind)).code).to.equal(NOT_FOUND);
       expect(kit.decisions).to.deep.equal(['would-reject circuit_open']);
     });
 

@@ -15,6 +15,8 @@ export class KindsMesh {
   readonly replica = new KindsServer();
   /** `<kind> <code>` of each since the last `apply`. */
   readonly decisions: string[] = [];
+  /** What was said with each. */
+  readonly texts: string[] = [];
   #revision = 1;
   #name = 0;
   readonly #clients: InstanceType<typeof KindsClient>[] = [];
@@ -23,7 +25,10 @@ export class KindsMesh {
     readonly mesh: Mesh,
     readonly fake: FakeControlPlane,
   ) {
-    mesh.on('decision', ({ kind, code }: Decision) => void this.decisions.push(`${kind} ${code}`));
+    mesh.on('decision', ({ kind, code, text }: Decision) => {
+      this.decisions.push(`${kind} ${code}`);
+      this.texts.push(text);
+    });
   }
 
   static async start(): Promise<KindsMesh> {
@@ -66,7 +71,7 @@ export class KindsMesh {
     const document = { match, spec, ...(mode === undefined ? {} : { mode }) };
     this.fake.streams[0]?.delta({ revision, upserts: [wirePolicy(to, revision, document)] });
     await until(() => this.mesh.status().revision === revision, { what: `revision ${revision}` });
-    this.decisions.length = 0;
+    this.decisions.length = this.texts.length = 0;
   }
 
   client(name: string) {

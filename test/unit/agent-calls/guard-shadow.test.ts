@@ -92,6 +92,26 @@ describe('a policy in shadow', () => {
       expect(clock.pendingTimers).to.equal(0);
     });
 
+  it('with a hedge by percentile tells once enough calls were timed, also over a change of policies', async () => {
+    const hedge = { delay: { kind: 'percentile', p: 0.95 }, extra: 1 } as const;
+    const sections = { hedge, idempotent: true };
+    const { all, call, clock, decisions, made, would } = shadowed(sections);
+    const took = async (ms: number) => {
+      const calling = call();
+      clock.advance(ms);
+      all.at(-1)?.succeed('late');
+      expect(await calling).to.equal('late');
+    };
+    await took(1_000);
+    for (let i = 0; i < 19; i++) await took(10);
+    expect(would(), 'too few to know what is usual').to.deep.equal({});
+    made.apply({}, shadowOf(sections));
+    for (let i = 0; i < 10; i++) await took(5);
+    await took(1_000);
+    expect(would()).to.deep.equal({ 'would-hedge': 1 });
+    expect(decisions.words).to.deep.equal(['would-hedge slow']);
+  });
+
   it('shows its circuit as `shadow`, and tells of its transitions as such', async () => {
     const { all, call, made, targets } = shadowed({ circuit });
     for (let i = 0; i < 2; i++) {
