@@ -165,8 +165,8 @@ export class GrpcExtra extends Expiry implements Pending {
     const { targets, target, surround, limits } = this.#call;
     const now = targets.clock.now();
     const source = surround?.hedge?.source;
-    while (!this.#call.done && plan.nextAt <= now) {
-      const remainingMs = limits === undefined ? Number.POSITIVE_INFINITY : limits.startsBefore - now;
+    const remainingMs = limits === undefined ? Number.POSITIVE_INFINITY : limits.startsBefore - now;
+    while (!this.#call.done && plan.due(now, remainingMs)) {
       const conditions = { halfOpen: target.plan.halfOpen(now), remainingMs };
       const { why } = plan;
       const start = plan.start(now, conditions, this.#budget);

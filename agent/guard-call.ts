@@ -233,8 +233,9 @@ export class GuardCall<T> extends Expiry implements Coordinator<T>, Pending {
     const { targets, target, held, wholeAt } = this.#first;
     const source = held.surround?.hedge?.source;
     const now = targets.clock.now();
-    while (plan.nextAt <= now && !this.#done) {
-      const conditions = { halfOpen: target.plan.halfOpen(now), remainingMs: wholeAt - now };
+    const remainingMs = wholeAt - now;
+    while (plan.due(now, remainingMs) && !this.#done) {
+      const conditions = { halfOpen: target.plan.halfOpen(now), remainingMs };
       const { why } = plan;
       const start = plan.start(now, conditions, this.#budget as AttemptBudget);
       if (start === 'started') {

@@ -1,7 +1,7 @@
 /**
  * When copies of a call that takes long are sent, and when a failure of one ends them all (gRFC A6, "Hedging Policy"). One plan
- * for each hedged call; the engine asks it at `nextAt` whether the next copy may start, and tells it of every attempt that
- * failed. Idempotent unary calls only. It never ends an attempt that is under way because of the budget or a pushback: those
+ * for each hedged call; the engine asks it at `nextAt`, and after each failure, whether the next copy may start, and tells it of
+ * every attempt that failed. Idempotent unary calls only. It never ends an attempt that is under way because of the budget or a pushback: those
  * stop what has not started.
  *
  * Whose the budget's slot is: a copy that `start` let through has one, which the engine returns by one `extraEnded` when that
@@ -17,7 +17,7 @@ export type HedgeRefusal =
   | 'not-due'
   /** The circuit probes: a probe's copy would be a second probe. */
   | 'half-open'
-  /** Nothing remains of the call's time. */
+  /** Nothing remains of the call's time, or won't when the wait that a callee asked for is over. */
   | 'deadline'
   | 'budget'
   | 'throttled';
@@ -67,6 +67,13 @@ export class HedgePlan {
     return this.#left > 0 ? this.#nextAt : Number.POSITIVE_INFINITY;
   }
 
+  /** Whether to ask `start` now: the next copy is due, or its turn comes too late for the call, of which nothing runs meanwhile. */
+  due(now: number, remainingMs: number): boolean {
+    const { nextAt } = this;
+    if (nextAt === Number.POSITIVE_INFINITY) return false;
+    return nextAt <= now || (this.#running === 0 && nextAt - now >= remainingMs);
+  }
+
   /** Why the next copy is sent: what runs takes long, or one of the attempts failed. To be read before `start`. */
   get why(): 'slow' | 'failed' {
     return this.#afterFailure ? 'failed' : 'slow';
@@ -83,15 +90,16 @@ export class HedgePlan {
   }
 
   /**
-   * Starts the copy that is due. A copy that is refused is not sent later ("the hedged request is cancelled"): the next one has
-   * its own turn, unless nothing runs any more; then the plan is over.
+   * Starts the copy that is due (`due`). A copy that is refused is not sent later ("the hedged request is cancelled"): the next
+   * one has its own turn, unless nothing runs any more; then the plan is over.
    */
   start(now: number, conditions: HedgeConditions, budget: AttemptBudget): HedgeStart {
-    if (now < this.nextAt) return 'not-due';
+    if (!this.due(now, conditions.remainingMs)) return 'not-due';
+    const waitMs = Math.max(0, this.#nextAt - now);
     this.#left--;
     this.#nextAt = now + this.#delayMs;
     this.#afterFailure = false;
-    const refusal = refusalOf(conditions, budget);
+    const refusal = refusalOf(conditions, waitMs, budget);
     if (refusal === undefined) {
       this.#running++;
       return 'started';
@@ -131,9 +139,10 @@ export class HedgePlan {
 /** Looks at the budget last, so that a refusal for another reason takes no slot. */
 function refusalOf(
   { halfOpen, remainingMs }: HedgeConditions,
+  waitMs: number,
   budget: AttemptBudget,
 ): HedgeRefusal | undefined {
-  if (remainingMs <= 0) return 'deadline';
+  if (remainingMs <= waitMs) return 'deadline';
   if (halfOpen) return 'half-open';
   const verdict = budget.tryExtra();
   return verdict === 'ok' ? undefined : verdict;

@@ -86,8 +86,11 @@ export class HedgeTwin {
   }
 
   start(now: number, { halfOpen, remainingMs }: HedgeConditions): HedgeStart {
-    if (now < this.nextAt) return 'not-due';
-    const verdict = remainingMs <= 0 ? 'deadline' : halfOpen ? 'half-open' : this.budget.verdict;
+    const waitMs = Math.max(0, this.nextAt - now);
+    if (waitMs === Number.POSITIVE_INFINITY) return 'not-due';
+    // Whoever waits alone for a turn that comes when the call is over is told so now.
+    if (waitMs > 0 && (this.running > 0 || waitMs < remainingMs)) return 'not-due';
+    const verdict = remainingMs <= waitMs ? 'deadline' : halfOpen ? 'half-open' : this.budget.verdict;
     this.#deeds.push({ what: verdict === 'ok' ? 'sent' : 'refused', at: now });
     if (verdict !== 'ok') return verdict;
     this.budget.deeds.push('extra');

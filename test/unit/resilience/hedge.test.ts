@@ -143,7 +143,8 @@ describe('every hedged call', () => {
           now += event.ms;
           const due = now >= it.nextAt;
           const verdict = start(now, { halfOpen: event.halfOpen, remainingMs: 1 });
-          if (!due) expect(verdict).to.equal('not-due');
+          // Where nothing runs there is no point in waiting for a turn that comes after the call's time.
+          if (!due) expect(verdict).to.equal(running > 0 ? 'not-due' : 'deadline');
           if (verdict === 'started') {
             expect(stopped || event.halfOpen).to.equal(false);
             started++;
