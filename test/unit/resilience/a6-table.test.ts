@@ -1,7 +1,8 @@
 /**
- * gRFC A6 (client retries) as a table: the specification's own examples and rules, case by case, each with its section; its
- * hedges have a table of their own beside this. Where this project decides otherwise the row says so: A6's transparent retries
- * and its buffer are the transport's, and retries need a method that may be repeated besides.
+ * gRFC A6 (client retries) as a table: the specification's own examples and rules, case by case, each with its section, held
+ * against the decision alone (on the wire: `agent-calls/a6-retry.test.ts`); its hedges have a table of their own beside this. Where
+ * this project decides otherwise the row says so: A6's transparent retries and its buffer are the transport's, and retries need
+ * a method that may be repeated besides.
  */
 import { expect } from 'chai';
 import { seededRandom } from '../../../core/random.js';
@@ -14,138 +15,28 @@ import {
   previousAttempts,
   type RetryState,
 } from '../../../core/resilience/retry.js';
-import { budgetWithTokens, failure, pushedBack, retrySpec, retryState } from '../../support/retrying.js';
+import { pushbackCases, retryCases, retryPolicy, title } from '../../support/a6-cases.js';
+import { budgetWithTokens, failure, pushedBack, retryState } from '../../support/retrying.js';
 import { evenRandom } from '../../support/specs.js';
-
-/** "retryPolicy": maxAttempts 4, initialBackoff .1s, maxBackoff 1s, backoffMultiplier 2, retryableStatusCodes [UNAVAILABLE]. */
-const retryPolicy = retrySpec({ attempts: 4, on: ['UNAVAILABLE'], backoff: { baseMs: 100, maxMs: 1_000 } });
 
 function decide(changes: Partial<RetryState>, budget: AttemptBudget = budgetWithTokens(10)) {
   return decideRetry(retryState({ spec: retryPolicy, ...changes }), budget, evenRandom);
 }
 
-function title({ section, says }: { section: string; says: string }): string {
-  return `${section}: ${says}`;
-}
-
 describe('A6: whether there is a retry', () => {
-  const rows: {
-    section: string;
-    says: string;
-    state: Partial<RetryState>;
-    tokens?: number;
-    gives: string;
-  }[] = [
-    {
-      section: 'Maximum Number of Retries',
-      says: 'maxAttempts includes the original request: after the third of four there is one more',
-      state: { attempts: 3 },
-      gives: 'retry',
-    },
-    {
-      section: 'Maximum Number of Retries',
-      says: 'after the fourth of four there is none',
-      state: { attempts: 4 },
-      gives: 'attempts',
-    },
-    {
-      section: 'Maximum Number of Retries',
-      says: 'the deadline applies across all attempts, regardless of how many were configured',
-      state: { remainingMs: 0 },
-      gives: 'deadline',
-    },
-    {
-      section: 'Retryable Status Codes',
-      says: 'a status in retryableStatusCodes is tried again',
-      state: { failure: failure({ status: 'UNAVAILABLE' }) },
-      gives: 'retry',
-    },
-    {
-      section: 'Retryable Status Codes',
-      says: 'INTERNAL is not, unless the policy names it',
-      state: { failure: failure({ status: 'INTERNAL' }) },
-      gives: 'status',
-    },
-    {
-      section: 'Retryable Status Codes',
-      says: 'INTERNAL of an idempotent delete is, where the policy names it',
-      state: { failure: failure({ status: 'INTERNAL' }), spec: { ...retryPolicy, on: ['INTERNAL'] } },
-      gives: 'retry',
-    },
-    {
-      section: 'Retryable Status Codes',
-      says: 'ours, stricter: a method that is not idempotent is tried again only when provably unsent',
-      state: { idempotent: false },
-      gives: 'not-idempotent',
-    },
-    {
-      section: 'Transparent Retries',
-      says: 'a request that never left the client is always safe to retry',
-      state: { idempotent: false, failure: failure({ unsent: true }) },
-      gives: 'retry',
-    },
-    {
-      section: 'When Retries are Valid',
-      says: 'response headers commit the call, whatever status follows',
-      state: { committed: true },
-      gives: 'committed',
-    },
-    {
-      section: 'When Retries are Valid',
-      says: 'an error in Trailers-Only does not',
-      state: { committed: false },
-      gives: 'retry',
-    },
-    {
-      section: 'When Retries are Valid',
-      says: 'a committed call is not retried even where the server names a wait',
-      state: { committed: true, failure: pushedBack('10') },
-      gives: 'committed',
-    },
-    {
-      section: 'Pushback',
-      says: 'exhausted maxAttempts win over a server that says to retry',
-      state: { attempts: 4, failure: pushedBack('10') },
-      gives: 'attempts',
-    },
-    {
-      section: 'Summary 3.1',
-      says: 'a fatal status is returned to the application',
-      state: { failure: failure({ status: 'INVALID_ARGUMENT' }) },
-      gives: 'status',
-    },
-    {
-      section: 'Summary 4.1',
-      says: 'pushback "don’t retry" is returned to the application',
-      state: { failure: pushedBack('-1') },
-      gives: 'pushback',
-    },
-    {
-      section: 'Throttling Retry Attempts and Hedged RPCs',
-      says: 'above maxTokens / 2 after the failure is counted: retried',
-      state: {},
-      tokens: 6.1,
-      gives: 'retry',
-    },
-    {
-      section: 'Throttling Retry Attempts and Hedged RPCs',
-      says: 'equal to maxTokens / 2: returned, not blocked',
-      state: {},
-      tokens: 6,
-      gives: 'throttled',
-    },
-    {
-      section: 'Throttling Retry Attempts and Hedged RPCs',
-      says: 'a wait that the server names does not get around the throttle',
-      state: { failure: pushedBack('10') },
-      tokens: 6,
-      gives: 'throttled',
-    },
-  ];
-  for (const { state, tokens = 10, gives, ...row } of rows)
+  for (const row of retryCases)
     it(title(row), () => {
+      const { status = 'UNAVAILABLE', unsent = false, pushback = [], tokens = 10, on = retryPolicy.on } = row;
+      const state = {
+        spec: { ...retryPolicy, on },
+        idempotent: !row.once,
+        failure: failure({ status, unsent, pushback: parsePushback(pushback) }),
+        attempts: row.attempts ?? 1,
+        committed: row.headers === true,
+        remainingMs: row.late ? 0 : Number.POSITIVE_INFINITY,
+      };
       const decision = decide(state, budgetWithTokens(tokens));
-      expect(decision.kind === 'stop' ? decision.why : 'retry').to.equal(gives);
+      expect(decision.kind === 'stop' ? decision.why : 'retry').to.equal(row.gives);
     });
 });
 
@@ -180,23 +71,7 @@ describe('A6: when there is a retry', () => {
 });
 
 describe('A6: grpc-retry-pushback-ms', () => {
-  const rows: { says: string; values: string[]; gives: number | 'stop' | 'none' }[] = [
-    { says: 'absent', values: [], gives: 'none' },
-    { says: 'a wait', values: ['1500'], gives: 1_500 },
-    { says: 'no wait', values: ['0'], gives: 0 },
-    { says: 'the largest signed 32-bit integer', values: ['2147483647'], gives: 2_147_483_647 },
-    { says: 'more than a signed 32-bit integer', values: ['2147483648'], gives: 'stop' },
-    { says: 'negative', values: ['-1'], gives: 'stop' },
-    { says: 'the smallest signed 32-bit integer', values: ['-2147483648'], gives: 'stop' },
-    { says: 'unparseable (grpc-js retries here)', values: ['abc'], gives: 'stop' },
-    { says: 'empty', values: [''], gives: 'stop' },
-    { says: 'unnecessary leading zeros', values: ['007'], gives: 'stop' },
-    { says: 'a fraction', values: ['1.5'], gives: 'stop' },
-    { says: 'blanks', values: [' 10'], gives: 'stop' },
-    { says: 'several values, of which A6 says nothing (as grpc-go)', values: ['10', '20'], gives: 'stop' },
-    { says: 'several values in one', values: ['10,20'], gives: 'stop' },
-  ];
-  for (const { says, values, gives } of rows)
+  for (const { says, values, gives } of pushbackCases)
     it(title({ section: 'Pushback', says }), () => {
       const { kind, ...rest } = parsePushback(values);
       expect(kind).to.equal(typeof gives === 'number' ? 'wait' : gives);
