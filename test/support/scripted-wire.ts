@@ -51,25 +51,23 @@ export interface Course {
   readonly call: StubbedCall['call'];
 }
 
-class ScriptedCall extends NullCall {
-  readonly #clock: VirtualClock;
-  readonly #answer: Answer;
+/** A call that its own deadline ends, and that has one status, as in grpc-js. */
+export class TimedCall extends NullCall {
   readonly #timers: Timer[] = [];
+  #over = false;
 
-  constructor(options: grpc.InterceptorOptions, clock: VirtualClock, answer: Answer) {
+  constructor(
+    options: grpc.InterceptorOptions,
+    protected readonly clock: VirtualClock,
+  ) {
     super(options);
-    this.#clock = clock;
-    this.#answer = answer;
   }
 
   override start(metadata: grpc.Metadata, listener?: Partial<grpc.InterceptingListener>): void {
     super.start(metadata, listener);
-    const { afterMs = 0, headersAfterMs = Number.POSITIVE_INFINITY } = this.#answer;
-    this.#after(headersAfterMs, () => this.listener?.onReceiveMetadata?.(new grpc.Metadata()));
-    this.#after(afterMs, () => this.#reply());
     const { deadline } = this.options;
     if (deadline !== undefined)
-      this.#after(Number(deadline) - this.#clock.wallNow(), () => this.end(grpc.status.DEADLINE_EXCEEDED));
+      this.after(Number(deadline) - this.clock.wallNow(), () => this.end(grpc.status.DEADLINE_EXCEEDED));
   }
 
   override cancelWithStatus(code: grpc.status, details: string): void {
@@ -78,8 +76,34 @@ class ScriptedCall extends NullCall {
   }
 
   override end(code: grpc.status, details?: string, metadata?: grpc.Metadata): void {
+    if (this.#over) return;
+    this.#over = true;
     this.#lift();
     super.end(code, details, metadata);
+  }
+
+  protected after(ms: number, fn: () => void): void {
+    if (ms !== Number.POSITIVE_INFINITY) this.#timers.push(this.clock.after(ms, fn));
+  }
+
+  #lift(): void {
+    for (const timer of this.#timers.splice(0)) timer.cancel();
+  }
+}
+
+class ScriptedCall extends TimedCall {
+  readonly #answer: Answer;
+
+  constructor(options: grpc.InterceptorOptions, clock: VirtualClock, answer: Answer) {
+    super(options, clock);
+    this.#answer = answer;
+  }
+
+  override start(metadata: grpc.Metadata, listener?: Partial<grpc.InterceptingListener>): void {
+    const { afterMs = 0, headersAfterMs = Number.POSITIVE_INFINITY } = this.#answer;
+    this.after(headersAfterMs, () => this.listener?.onReceiveMetadata?.(new grpc.Metadata()));
+    this.after(afterMs, () => this.#reply());
+    super.start(metadata, listener);
   }
 
   #reply(): void {
@@ -91,14 +115,6 @@ class ScriptedCall extends NullCall {
     for (const value of pushback) metadata.add('grpc-retry-pushback-ms', value);
     if (shed) metadata.set('switchgear-reject', 'overloaded');
     this.end(grpc.status[status], details, metadata);
-  }
-
-  #after(ms: number, fn: () => void): void {
-    if (ms !== Number.POSITIVE_INFINITY) this.#timers.push(this.#clock.after(ms, fn));
-  }
-
-  #lift(): void {
-    for (const timer of this.#timers.splice(0)) timer.cancel();
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * The order of the stages of a guarded call, stage by stage: what one turns away never touches the stages further in, and gives back
- * what it holds of those further out. For each stage, beside every combination of the others.
+ * what it holds of those further out. For each gate, beside every combination of the others; every two stages of the whole order, of gRPC
+ * calls too, are in `order-turned-away.test.ts` and `order-attempts.test.ts`.
  */
 import { expect } from 'chai';
 import { guard } from '../../../agent/guard.js';
