@@ -124,7 +124,7 @@ const others: readonly Row[] = [
   {
     outer: 'deadline',
     inner: 'bulkhead',
-    says: 'it ends a wait in line, of which the slot and whoever comes next know nothing',
+    says: 'it counts from the call’s beginning, the wait in line included',
     changes: inLine,
     run: async (line) => {
       const held = await line.call();
@@ -136,9 +136,28 @@ const others: readonly Row[] = [
       expect([waiting.end, waiting.attempts, ok, failed]).to.deep.equal([undefined, 1, 0, 0]);
       await line.pass(1);
       expect(waiting.end).to.equal(undefined);
-      // Its time counts from its beginning, the line included.
       await line.pass(1);
       expect([waiting.end, ...inUse(line)]).to.deep.equal(['deadline_exceeded', 0]);
+    },
+  },
+  {
+    outer: 'deadline',
+    inner: 'bulkhead',
+    says: 'it ends a wait in line, which never began, and of which whoever comes next knows nothing',
+    changes: inLine,
+    run: async (line) => {
+      const held = await line.call();
+      const waiting = await line.call(ATTEMPT_MS);
+      await line.pass(ATTEMPT_MS - 1);
+      expect(waiting.end).to.equal(undefined);
+      await line.pass(1);
+      expect([waiting.end, waiting.attempts]).to.deep.equal(['deadline_exceeded', 0]);
+      // The place in line is free again.
+      const next = await line.call();
+      expect(line.made.targets.bulkheads()[0]).to.include({ inUse: 1, queued: 1 });
+      await held.succeed();
+      await next.succeed();
+      expect([next.end, line.tally.ok, line.tally.failed]).to.deep.equal(['ok', 2, 0]);
     },
   },
   {
