@@ -149,7 +149,7 @@ export class Circuit extends LonePermits implements Gate {
    * its shape changed. A half-open circuit ends its round under the number of probes it began with.
    */
   reconfigure(spec: CircuitSpec, now: number, mode: CircuitMode = 'enforce'): void {
-    const from = this.#shown(now);
+    const from = this.#current(now);
     if (!sameShape(spec.window, this.#spec.window)) {
       this.#window = createWindow(spec.window, now);
       this.#time = this.#window instanceof TimeWindow ? this.#window : undefined;
