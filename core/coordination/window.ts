@@ -4,8 +4,9 @@
  * Counts belong to the slice in which they ARRIVE: agents whose calls fail report at once and all others by the second, and spread
  * backwards over the time they speak of, the failures would stand alone in the present.
  *
- * A cell is one agent with one endpoint: four counts for each slice. A view adds them up anew; nothing else runs over all cells, and
- * what has left the window is dropped on the way.
+ * A cell is one agent with one endpoint: a count for each slice, and three more once any call was bad, which most cells never see (some
+ * 200 bytes without, with 10,000 agents the better part of this replica's memory for a circuit). A view adds them up anew; nothing else
+ * runs over all cells, and what has left the window is dropped on the way.
  *
  * Bounds: 10,000 agents (what further ones say is not counted: ten thousand are sample enough), 50,000 cells, 64 of one agent
  * (further endpoints are counted as unknown), names of 256 characters, 1e9 calls in a slice of a cell.
@@ -36,22 +37,28 @@ const COUNT_MAX = 1e9;
 const SLICES = 8;
 /** Calls, failed, slow, blocked. */
 const FIELDS = 4;
+/** Of those, what nearly no call is. */
+const BAD_FIELDS = 3;
 /** How many slices a span has. */
 const lengths = SPANS.map((part) => Math.round(part * SLICES));
 const WHOLE = lengths.length - 1;
 
 interface Cell {
   readonly endpoint: string;
-  /** FIELDS of each slice; slice number modulo SLICES. */
-  readonly counts: number[];
-  /** The newest slice that has a place in `counts`. */
+  /** Of each slice; slice number modulo SLICES. */
+  readonly calls: number[];
+  /** The same, BAD_FIELDS of each slice; undefined: none within the window. */
+  bad: number[] | undefined;
+  /** The newest slice that has a place in `calls`. */
   newest: number;
 }
+
+const noCells: readonly Cell[] = [];
 
 interface Agent {
   readonly name: string;
   zone: string;
-  cells: Cell[];
+  cells: readonly Cell[];
   /** Since when it has been over while the others are not. */
   suspectSince: number | undefined;
 }
@@ -92,14 +99,17 @@ export class CircuitWindow {
     agent.zone = heard.zone.slice(0, NAME_MAX);
     this.#heardSlice = this.#slice;
     expire(cell, this.#slice);
-    const at = (this.#slice % SLICES) * FIELDS;
+    const place = this.#slice % SLICES;
     const failed = Math.min(count(heard.failed), calls);
     const slow = Math.min(count(heard.slow), calls);
     if (failed > 0 || slow > 0) this.#badSlice = this.#slice;
-    if (calls > 0) add(cell.counts, at, calls);
-    if (failed > 0) add(cell.counts, at + 1, failed);
-    if (slow > 0) add(cell.counts, at + 2, slow);
-    if (blocked > 0) add(cell.counts, at + 3, blocked);
+    if (calls > 0) add(cell.calls, place, calls);
+    if (failed === 0 && slow === 0 && blocked === 0) return;
+    cell.bad ??= new Array<number>(SLICES * BAD_FIELDS).fill(0);
+    const at = place * BAD_FIELDS;
+    if (failed > 0) add(cell.bad, at, failed);
+    if (slow > 0) add(cell.bad, at + 1, slow);
+    if (blocked > 0) add(cell.bad, at + 2, blocked);
   }
 
   /** No call failed or was slow within the window: all there is to know of most circuits at most times. */
@@ -179,18 +189,20 @@ export class CircuitWindow {
     let gone = 0;
     for (const cell of agent.cells) {
       expire(cell, this.#slice);
-      const { endpoint, counts } = cell;
+      const { endpoint, calls, bad } = cell;
       sum.calls = sum.failed = sum.slow = 0;
       let blocked = 0;
       let groups: Tally[] | undefined;
       let slices = 0;
       for (let i = 0; i < lengths.length; i++) {
         for (; slices < (lengths[i] as number); slices++) {
-          const at = ((this.#slice - slices + SLICES) % SLICES) * FIELDS;
-          sum.calls += counts[at] as number;
-          sum.failed += counts[at + 1] as number;
-          sum.slow += counts[at + 2] as number;
-          blocked += counts[at + 3] as number;
+          const place = (this.#slice - slices + SLICES) % SLICES;
+          sum.calls += calls[place] as number;
+          if (bad === undefined) continue;
+          const at = place * BAD_FIELDS;
+          sum.failed += bad[at] as number;
+          sum.slow += bad[at + 1] as number;
+          blocked += bad[at + 2] as number;
         }
         const of = i * FIELDS;
         all[of] = (all[of] as number) + sum.calls;
@@ -208,7 +220,7 @@ export class CircuitWindow {
       this.#drop(agent);
       return false;
     }
-    agent.cells = agent.cells.filter((cell) => cell.counts.some((each) => each > 0));
+    agent.cells = agent.cells.filter(({ calls, bad = [] }) => [...calls, ...bad].some((each) => each > 0));
     this.#cells -= gone;
     return true;
   }
@@ -234,7 +246,7 @@ export class CircuitWindow {
     if (known) return known;
     if (this.#agents.size >= AGENTS_MAX) this.#sweep();
     if (this.#agents.size >= AGENTS_MAX) return undefined;
-    const agent: Agent = { name, zone: '', cells: [], suspectSince: undefined };
+    const agent: Agent = { name, zone: '', cells: noCells, suspectSince: undefined };
     this.#agents.set(name, agent);
     return agent;
   }
@@ -249,8 +261,10 @@ export class CircuitWindow {
       if (agent.cells.length === 0) this.#agents.delete(agent.name);
       return undefined;
     }
-    const cell = { endpoint, counts: new Array<number>(SLICES * FIELDS).fill(0), newest: this.#slice };
-    agent.cells.push(cell);
+    const calls = [0, 0, 0, 0, 0, 0, 0, 0];
+    const cell: Cell = { endpoint, calls, bad: undefined, newest: this.#slice };
+    // A list that grows by `push` has room for 17.
+    agent.cells = agent.cells.length === 0 ? [cell] : [...agent.cells, cell];
     this.#agents.set(agent.name, agent);
     this.#cells++;
     return cell;
@@ -285,10 +299,14 @@ function expire(cell: Cell, slice: number): void {
   const steps = Math.min(slice - cell.newest, SLICES);
   if (steps <= 0) return;
   for (let i = 0; i < steps; i++) {
-    const at = ((slice - i) % SLICES) * FIELDS;
+    const place = (slice - i) % SLICES;
+    cell.calls[place] = 0;
+    if (cell.bad === undefined) continue;
+    const at = place * BAD_FIELDS;
     // A `fill` of so few costs more than it does.
-    for (let field = 0; field < FIELDS; field++) cell.counts[at + field] = 0;
+    for (let field = 0; field < BAD_FIELDS; field++) cell.bad[at + field] = 0;
   }
+  if (steps === SLICES) cell.bad = undefined;
   cell.newest = slice;
 }
 
