@@ -13,7 +13,7 @@ import type { BulkheadSpec, Effective, RateLimitSpec, Source } from '../../../co
 import type { Random } from '../../../core/random.js';
 import { told, watchPending } from '../../support/guarded.js';
 import { callKinds, methodNames, requestStreams, responseStreams } from '../../support/kinds.js';
-import { type Arrival, arrive } from '../../support/null-wire.js';
+import { type Arrival, arrive, type NullWire } from '../../support/null-wire.js';
 import { walks } from '../../support/property.js';
 import { retrySpec } from '../../support/retrying.js';
 import { bulkheadSpec, circuitSpec, effectiveOf } from '../../support/specs.js';
@@ -146,6 +146,7 @@ class Life {
       const { heard = [], contexts = [] } = arrival ?? {};
       expect(wire.ends, 'ends').to.have.length(1);
       expect(wire.statuses.length, 'statuses').to.be.at.most(1);
+      expect(wire.late.filter(isRejection), 'late').to.deep.equal([]);
       const messages = Array.from({ length: wire.delivered }, (_, i) => `message ${i + 1}`);
       const whole = ['metadata', ...messages, ...(wire.halfClosed ? ['half-close'] : [])];
       expect(heard.filter((event) => event !== 'cancel')).to.deep.equal(began(call) ? whole : []);
@@ -227,7 +228,8 @@ class Life {
     this.#deciding = true;
     const call = this.#one(2) ? this.#live.at(-1) : this.#pick(this.#live.slice(-12));
     this.#meet('ended by a word');
-    if (this.#one(2)) this.#answer(call);
+    if (this.#one(3)) this.#answer(call);
+    else if (this.#one(2)) this.#interject();
     else this.#cancel(call, true);
     this.#deciding = false;
   }
@@ -373,9 +375,13 @@ function began({ arrival }: Call): boolean {
   return arrival?.heard[0] === 'metadata';
 }
 
+function isRejection({ metadata }: NullWire['statuses'][number]): boolean {
+  return (metadata?.get('switchgear-reject').length ?? 0) > 0;
+}
+
 /** By a policy; what grpc-js says past us is none of ours. */
 function refused({ wire }: Call): boolean {
-  return wire.statuses.some(({ metadata }) => (metadata?.get('switchgear-reject').length ?? 0) > 0);
+  return wire.statuses.some(isRejection);
 }
 
 describe('the life of calls into this service', () => {
