@@ -227,6 +227,18 @@ describe('each kind of call into the service itself', () => {
             texts: [],
           });
         expect([reached(), kit.decisions, service.circuit]).to.deep.equal([10, [], 'disabled']);
+        // An error of the handler says nothing of the service itself; a deadline that is over would.
+        kit.server.play(['gate']);
+        const { failed } = counts();
+        const over = async () => {
+          expect((await service.call(kind, { deadlineMs: 50 })).code).to.equal(DEADLINE_EXCEEDED);
+          return counts().failed >= failed + 5;
+        };
+        await until(over, { what: 'five deadlines that are over under way' });
+        kit.server.play(['ok']);
+        for (let i = 0; i < 10; i++) expect((await service.call(kind)).code).to.equal(OK);
+        // One that was long on its way here is turned away for that.
+        expect(kit.decisions.filter((word) => word !== 'reject deadline_exceeded')).to.deep.equal([]);
       });
   }
 

@@ -11,6 +11,8 @@ export class SpokenWire extends NullWire {
   /** Ends as the client heard of them. */
   readonly ends: string[] = [];
   notified = false;
+  /** Statuses for a client that is gone, as everybody knows. */
+  readonly late: Parameters<Wire['sendStatus']>[0][] = [];
   halfClosed = false;
   delivered = 0;
 
@@ -29,6 +31,7 @@ export class SpokenWire extends NullWire {
 
   override sendStatus(said: Parameters<Wire['sendStatus']>[0]): void {
     super.sendStatus(said);
+    if (this.notified) this.late.push(said);
     this.finish(grpc.status[said.code ?? grpc.status.UNKNOWN] ?? '');
   }
 

@@ -13,7 +13,7 @@ import type { BulkheadSpec, Effective, RateLimitSpec, Source } from '../../../co
 import type { Random } from '../../../core/random.js';
 import { told, watchPending } from '../../support/guarded.js';
 import { callKinds, methodNames, requestStreams, responseStreams } from '../../support/kinds.js';
-import { type Arrival, arrive } from '../../support/null-wire.js';
+import { type Arrival, arrive, type NullWire } from '../../support/null-wire.js';
 import { walks } from '../../support/property.js';
 import { retrySpec } from '../../support/retrying.js';
 import { bulkheadSpec, circuitSpec, effectiveOf } from '../../support/specs.js';
@@ -39,6 +39,15 @@ const bulkheads: readonly (BulkheadSpec | undefined)[] = [
   { ...auto, maxQueue: 3, queueTimeoutMs: 40, shares },
   undefined,
 ];
+/** What is about calling, and does nothing here. */
+const calling = {
+  circuit: circuitSpec({ minimumCalls: 1 }),
+  admission: { successRate: 1, maxRejection: 1, windowMs: 30_000 },
+  timeout: 20,
+  attemptTimeout: 10,
+  retry: retrySpec(),
+  hedge: { delay: { kind: 'fixed', ms: 5 }, extra: 1 },
+};
 
 interface Call {
   readonly wire: SpokenWire;
@@ -146,6 +155,7 @@ class Life {
       const { heard = [], contexts = [] } = arrival ?? {};
       expect(wire.ends, 'ends').to.have.length(1);
       expect(wire.statuses.length, 'statuses').to.be.at.most(1);
+      expect(wire.late.filter(isRejection), 'late').to.deep.equal([]);
       const messages = Array.from({ length: wire.delivered }, (_, i) => `message ${i + 1}`);
       const whole = ['metadata', ...messages, ...(wire.halfClosed ? ['half-close'] : [])];
       expect(heard.filter((event) => event !== 'cancel')).to.deep.equal(began(call) ? whole : []);
@@ -155,8 +165,7 @@ class Life {
       for (const context of contexts) {
         expect(context).to.equal(contexts[0]);
         expect(context?.rank).to.equal(rank);
-        if (deadlineAt === Number.POSITIVE_INFINITY) expect(context?.deadlineAt).to.equal(deadlineAt);
-        else expect(context?.deadlineAt).to.be.closeTo(deadlineAt, 1);
+        expect(context?.deadlineAt).to.be.within(deadlineAt - 1, deadlineAt + 1);
       }
     }
     expect(this.#pending.size, 'pending').to.equal(0);
@@ -227,7 +236,8 @@ class Life {
     this.#deciding = true;
     const call = this.#one(2) ? this.#live.at(-1) : this.#pick(this.#live.slice(-12));
     this.#meet('ended by a word');
-    if (this.#one(2)) this.#answer(call);
+    if (this.#one(3)) this.#answer(call);
+    else if (this.#one(2)) this.#interject();
     else this.#cancel(call, true);
     this.#deciding = false;
   }
@@ -254,7 +264,8 @@ class Life {
       onEvent: (event, through) => {
         if (event === 'metadata' || (event.startsWith('message') && requestStreams(kind)))
           through.startRead();
-        if (event === 'metadata' && this.#one(6)) this.#callOn();
+        if (event === 'metadata' && this.#one(6))
+          void guard(this.made.targets, 'db', this.#work).catch(() => undefined);
         if (event !== 'cancel' && responseStreams(kind) && this.#one(3))
           through.sendMessage('part', () => {});
         if (event !== 'cancel' && this.#one(12)) this.#answer(call, through);
@@ -262,13 +273,10 @@ class Life {
     });
   }
 
-  /** Its handler calls on, under a circuit. */
-  #callOn(): void {
-    const work = () => {
-      if (this.#one(2)) throw new Error('the dependency is down');
-    };
-    void guard(this.made.targets, 'db', work).catch(() => undefined);
-  }
+  /** What handlers call on to, under a circuit. */
+  readonly #work = () => {
+    if (this.#one(2)) throw new Error('down');
+  };
 
   /** The handler answers once, if it has heard of the call and ever does. */
   #answer(call: Call | undefined, through: Wire | undefined = call?.arrival?.call): void {
@@ -316,9 +324,14 @@ class Life {
 
   #change(): void {
     const source: Source = { policy: this.#one(4) ? 'other' : 'inbound', revision: ++this.#revision };
-    const tried = this.#pick([undefined, undefined, undefined, auto, { ...auto, shares }, bulkheadSpec(3)]);
-    const shadow = tried && this.#policies({ ...source, policy: 'in-shadow' }, tried);
-    const pick = () => (tried?.maxConcurrent === 'auto' ? undefined : this.#pick(bulkheads));
+    // One that finds itself is tried before there is any.
+    const tried = this.#one(2)
+      ? this.#pick([auto, { ...auto, shares }, bulkheadSpec(3), 'rate'] as const)
+      : undefined;
+    const limit = tried === 'rate' ? undefined : tried;
+    const shadow =
+      tried && this.#policies({ ...source, policy: 'in-shadow' }, limit, tried === 'rate' ? 2 : 0);
+    const pick = () => (limit?.maxConcurrent === 'auto' ? undefined : this.#pick(bulkheads));
     const all = this.#policies(source, pick());
     const own = this.#one(3) ? this.#policies({ ...source, policy: 'of-uploads' }, pick()) : all;
     this.#findsItself = [all, own].some(({ bulkhead }) => bulkhead?.value.maxConcurrent === 'auto');
@@ -329,23 +342,14 @@ class Life {
     this.made.targets.refresh();
   }
 
-  #policies(source: Source, bulkhead: BulkheadSpec | undefined): Effective {
+  #policies(source: Source, bulkhead: BulkheadSpec | undefined, rate = this.#one(3) ? 40 : 0): Effective {
     const by = this.#one(2) ? 'service' : 'method';
-    const rateLimit: RateLimitSpec = { rate: 40, perMs: 1_000, burst: 4, scope: 'local', by };
+    const rateLimit: RateLimitSpec = { rate, perMs: 1_000, burst: 4, scope: 'local', by };
     return effectiveOf(
       {
         ...(bulkhead && { bulkhead }),
-        ...(this.#one(3) && { rateLimit }),
-        // Are about calling, and do nothing here.
-        ...(this.#one(2) && {
-          circuit: circuitSpec({ minimumCalls: 1 }),
-          admission: { successRate: 1, maxRejection: 1, windowMs: 30_000 },
-          timeout: 20,
-          attemptTimeout: 10,
-          streamTimeout: 20,
-          retry: retrySpec(),
-          hedge: { delay: { kind: 'fixed', ms: 5 }, extra: 1 },
-        }),
+        ...(rate > 0 && { rateLimit }),
+        ...(this.#one(2) && calling),
       } as Parameters<typeof effectiveOf>[0],
       source,
     );
@@ -373,9 +377,13 @@ function began({ arrival }: Call): boolean {
   return arrival?.heard[0] === 'metadata';
 }
 
+function isRejection({ metadata }: NullWire['statuses'][number]): boolean {
+  return (metadata?.get('switchgear-reject').length ?? 0) > 0;
+}
+
 /** By a policy; what grpc-js says past us is none of ours. */
 function refused({ wire }: Call): boolean {
-  return wire.statuses.some(({ metadata }) => (metadata?.get('switchgear-reject').length ?? 0) > 0);
+  return wire.statuses.some(isRejection);
 }
 
 describe('the life of calls into this service', () => {
