@@ -217,7 +217,8 @@ export class Attempt<T> implements Deadlined, Waiter, Pending, GuardContext {
       this.finish('failure', timedOutFailure.status, now);
       const error = timedOut(this, final);
       this.abort(error);
-      this.fail(error, timedOutFailure, 'failure', final);
+      const unsent = this.options.unsent?.(error) === true;
+      this.fail(error, unsent ? { ...timedOutFailure, unsent } : timedOutFailure, 'failure', final);
     }
   }
 
@@ -313,7 +314,8 @@ export class Attempt<T> implements Deadlined, Waiter, Pending, GuardContext {
     if (this.stage !== RUNNING) return;
     const { options, held, targets } = this;
     const { outcome, failure } = readThrown(error, held.surround?.classify, options.isFailure);
-    const known = options.unsent?.(error) === true ? { ...failure, unsent: true } : failure;
+    // Who knows what was sent has the last word: after a redirect a refused connection says nothing of that.
+    const known = options.unsent === undefined ? failure : { ...failure, unsent: options.unsent(error) };
     this.finish(outcome, known.status, targets.clock.now(), known.unsent);
     this.fail(error, known, outcome, false);
   }

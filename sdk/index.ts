@@ -13,7 +13,7 @@ export type {
 } from '../agent/events.js';
 export type { FallbackCall, FallbackHandler } from '../agent/fallback-handlers.js';
 export type { GuardContext, GuardedFunction, GuardOptions } from '../agent/guarded-function.js';
-export type { FetchInit } from '../agent/http/fetch-call.js';
+export type { FetchInit } from '../agent/http/fetch-init.js';
 export type { Logger } from '../agent/logger.js';
 export type { CalleeStats, CallStats } from '../agent/stats.js';
 export type { BulkheadView, CircuitChange } from '../agent/targets.js';

@@ -11,7 +11,7 @@ import { ElsewhereClients } from '../agent/grpc-elsewhere.js';
 import { guard } from '../agent/guard.js';
 import type { GuardedFunction, GuardOptions } from '../agent/guarded-function.js';
 import { HttpClient } from '../agent/http/client.js';
-import type { FetchInit } from '../agent/http/fetch-call.js';
+import type { FetchInit } from '../agent/http/fetch-init.js';
 import { closedError } from '../agent/http/parts.js';
 import { createInterceptor, type InterceptorSettings } from '../agent/interceptor.js';
 import { MESH_OPTION, targetOf } from '../agent/resolver.js';

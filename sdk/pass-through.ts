@@ -7,7 +7,7 @@ import type * as grpc from '@grpc/grpc-js';
 import type { Dispatcher } from 'undici';
 import { checkHandler, type FallbackHandler } from '../agent/fallback-handlers.js';
 import type { GuardContext, GuardedFunction, GuardOptions } from '../agent/guarded-function.js';
-import { checkPath, type FetchInit } from '../agent/http/fetch-call.js';
+import { checkPath, type FetchInit, requestOf } from '../agent/http/fetch-init.js';
 import { loadUndici } from '../agent/http/pool.js';
 import { makeClient, passed } from './clients.js';
 import { asInbound, asInterceptor } from './misused.js';
@@ -67,9 +67,9 @@ export class PassThroughMesh implements Mesh {
 
   async fetch(service: string, path: string, init: FetchInit = {}): Promise<Response> {
     checkPath(path);
-    const { key: _key, criticality: _criticality, fallback, signal = null, ...request } = init;
+    const { fallback, signal = null } = init;
     const url = `http://${callee(service)}${path}`;
-    return orElse(() => globalThis.fetch(url, { ...request, signal }), fallback, signal);
+    return orElse(() => globalThis.fetch(url, { ...requestOf(init), signal }), fallback, signal);
   }
 
   dispatcher(service: string): Dispatcher {

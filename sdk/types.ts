@@ -7,7 +7,7 @@ import type { Dispatcher } from 'undici';
 import type { AgentEvents, AgentStatus } from '../agent/events.js';
 import type { FallbackHandler } from '../agent/fallback-handlers.js';
 import type { GuardedFunction, GuardOptions } from '../agent/guarded-function.js';
-import type { FetchInit } from '../agent/http/fetch-call.js';
+import type { FetchInit } from '../agent/http/fetch-init.js';
 import type { Logger } from '../agent/logger.js';
 import type { MeshStats } from '../agent/stats.js';
 import type { CircuitView } from '../agent/targets.js';

@@ -3,6 +3,7 @@
  * a policy asks for that, small answers are read first, and each taker gets a Response of its own.
  */
 import { degradedHeader } from '../../core/resilience/fallback.js';
+import { isHead } from './request-key.js';
 
 /** Of a kept body; what is longer is not kept. */
 const KEPT_BYTES_MAX = 64 * 1024;
@@ -72,11 +73,13 @@ export async function keptAnswer(response: Response, over: Promise<void>): Promi
   }
 }
 
-/** Whatever a policy answers in place of the callee; `marker` says so. */
-export function degradedAnswer(value: unknown, marker: string): Answer {
+/** Whatever a policy answers in place of the callee; `marker` says so. A request of `method` HEAD has no body in answer. */
+export function degradedAnswer(value: unknown, marker: string, method: string): Answer {
   if (!(value instanceof Answer)) {
     const response = value instanceof Response ? value : Response.json(value ?? null);
-    return new Answer(withBody(response, response.body, marker));
+    const bare = isHead(method);
+    if (bare) void response.body?.cancel().catch(() => {});
+    return new Answer(withBody(response, bare ? null : response.body, marker));
   }
   const response = value.take();
   return new Answer(withBody(response, response.body, marker), value.over);

@@ -78,6 +78,10 @@ export class Balance {
     return chosen.address;
   }
 
+  has(address: string): boolean {
+    return this.#row(address) !== undefined;
+  }
+
   /** A connection to it came about. */
   reached(address: string): void {
     const row = this.#row(address);

@@ -1,10 +1,11 @@
 /**
  * `mesh.dispatcher`: a Dispatcher of undici's that goes to the instances of a service, for `undici.request`, `undici.fetch`,
  * Node's own fetch, and libraries that take one. Only path, method, headers and body of a request matter; the host that its
- * URL names does not, redirects included. It owns nothing: its connections are the mesh's, and end with it.
+ * URL names does not, redirects included. Its scheme does: what is meant for TLS must not go out in the clear. It owns nothing: its connections are the mesh's, and end with it.
  */
 import type { Dispatcher } from 'undici';
-import { checkPath } from './fetch-call.js';
+import { MeshError } from '../../core/errors.js';
+import { checkPath } from './fetch-init.js';
 import { upwardOf } from './handlers.js';
 import { closedError, type HttpParts } from './parts.js';
 import { loadUndici } from './pool.js';
@@ -19,6 +20,7 @@ export function serviceDispatcher(parts: HttpParts, service: string, closed: () 
         upwardOf(handler).fail(closedError(service));
         return true;
       }
+      checkScheme(service, options.origin);
       checkPath(options.path);
       new Relay(parts, service, options, handler).start();
       return true;
@@ -34,4 +36,15 @@ export function serviceDispatcher(parts: HttpParts, service: string, closed: () 
     }
   }
   return new ServiceDispatcher();
+}
+
+/** Throws `invalid_configuration` for whatever isn't plain HTTP. */
+function checkScheme(service: string, origin: unknown): void {
+  if (origin === undefined || origin === null) return;
+  const text = String(origin);
+  if (!/^[a-z][a-z\d+.-]*:/i.test(text) || /^http:/i.test(text)) return;
+  throw new MeshError(
+    'invalid_configuration',
+    `dispatcher: the URL begins with ${text.slice(0, 200)}, and instances of ${service} are called in plain HTTP: write http://${service}`,
+  );
 }

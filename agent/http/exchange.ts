@@ -64,7 +64,7 @@ export class Exchange {
   accept(upward: Upward): void {
     this.#upward = upward;
     if (this.#socket) {
-      upward.upgrade(this.status, this.#headers, this.#socket);
+      this.#handOver(upward, this.#socket);
       return;
     }
     try {
@@ -78,12 +78,27 @@ export class Exchange {
     }
   }
 
+  #handOver(upward: Upward, socket: Duplex): void {
+    try {
+      upward.upgrade(this.status, this.#headers, socket);
+    } catch (thrown) {
+      // Nobody has it, and with it an error would be nobody's.
+      socket.destroy();
+      upward.fail(asError(thrown));
+    }
+  }
+
   /** Nobody wants it. */
   discard(): void {
     if (this.#end) return;
     this.#discarded = true;
     this.#socket?.destroy();
     this.#resume();
+  }
+
+  /** Ends it unless a connection has taken it. */
+  giveUp(reason: Error): void {
+    if (!this.#sent) this.abort(reason);
   }
 
   /** Before a connection has taken it, it ends there. */

@@ -9,24 +9,17 @@
 import type { Dispatcher } from 'undici';
 import { MeshError } from '../../core/errors.js';
 import { guard } from '../guard.js';
-import type { EngineOptions, GuardContext, GuardOptions, Judgement } from '../guarded-function.js';
+import type { EngineOptions, GuardContext, Judgement } from '../guarded-function.js';
 import { Answer, degradedAnswer, keptAnswer } from './answer.js';
 import { limitBody, limitDrain } from './body-limit.js';
-import { dial, type Route } from './dial.js';
+import { dial, type Knock, type Route } from './dial.js';
 import { isUnsent, markUnsent } from './faults.js';
+import { checkPath, type FetchInit, requestOf } from './fetch-init.js';
 import { headersOf, type Inherited, inherit } from './headers.js';
 import { judgeAnswer } from './judge.js';
 import { classifyOf, type HttpParts } from './parts.js';
 import { isSafe, requestKeyOf } from './request-key.js';
 import { Watch } from './watch.js';
-
-/** As for fetch, and as for guard. A failed status is an answer, for which `fallback` is not asked; the policy's own chain is. */
-export interface FetchInit
-  extends Omit<RequestInit, 'dispatcher' | 'signal'>,
-    Pick<GuardOptions<Response>, 'key' | 'criticality' | 'fallback'> {
-  /** The caller's: ends the call, or its body, with `signal.reason`, and counts neither way. */
-  readonly signal?: AbortSignal | null | undefined;
-}
 
 export async function guardedFetch(
   parts: HttpParts,
@@ -34,8 +27,9 @@ export async function guardedFetch(
   path: string,
   init: FetchInit = {},
 ): Promise<Response> {
-  const { key, criticality, fallback, signal, ...request } = init;
   checkPath(path);
+  const { key, criticality, fallback, signal } = init;
+  const request = requestOf(init);
   if (fallback !== undefined && typeof fallback !== 'function')
     throw new MeshError('invalid_configuration', 'fetch: fallback must be a function');
   const repeatable = isRepeatable(request.body);
@@ -69,19 +63,20 @@ class FetchCall {
 
   make(service: string, wishes: EngineOptions<Answer>): Promise<Answer> {
     const { targets, places } = this.parts;
-    const { clock } = targets;
-    const route: Route = { service, places, clock, repeatable: this.repeatable, tried: new Set() };
+    const repeatable = () => this.repeatable;
+    const route: Route = { service, places, targets, repeatable, tried: new Set() };
     const keeps = wishes.key !== undefined && isSafe(this.request.method);
     return guard<Answer>(
       targets,
       service,
-      (context) => dial(route, context, (address) => this.#send(service, address, context, keeps)),
+      (context) =>
+        dial(route, context, (address, knock) => this.#send(service, address, knock, context, keeps)),
       {
         signal: this.callerSignal,
         judge: (answer) => this.#judge(service, answer),
         discard: (answer) => this.#discard(answer),
         until: (answer) => answer.over,
-        degraded: degradedAnswer,
+        degraded: (value, marker) => degradedAnswer(value, marker, this.request.method ?? 'GET'),
         bytesOf: (answer) => answer.bytes,
         unsent: isUnsent,
         repeatable: this.repeatable,
@@ -112,17 +107,33 @@ class FetchCall {
   }
 
   /** One attempt. */
-  async #send(service: string, address: string, context: GuardContext, keeps: boolean): Promise<Answer> {
-    const { targets, pool } = this.parts;
+  async #send(
+    service: string,
+    address: string,
+    knock: Knock,
+    context: GuardContext,
+    keeps: boolean,
+  ): Promise<Answer> {
+    const { targets, places, pool } = this.parts;
     const target = targets.get(service);
-    const watch = new Watch(pool.agent);
+    const { headers, added } = this.#headers(context);
+    // As a URL has it.
+    const { host } = new URL(`http://${address}`);
+    const isInstance = (at: string) => at === host || places.has(service, at);
+    const watch = new Watch(pool.agent, isInstance, added);
     pool.holds(watch.over);
-    const abort = new Abort([context.signal, this.callerSignal]);
+    const abort = new Abort([context.signal, this.callerSignal], (reason) => {
+      // Before the engine asks what its limit of time has cut.
+      if (!watch.sent) markUnsent(reason);
+    });
+    knock.giveUp = (reason) => {
+      if (!watch.sent) abort.now(reason);
+    };
     void watch.over.then(() => abort.release());
     try {
       const response = await globalThis.fetch(`http://${address}${this.path}`, {
         ...this.request,
-        headers: this.#headers(context),
+        headers,
         signal: abort.signal,
         // The types are those of the undici that Node brings; this one is ours.
         dispatcher: watch as unknown as Dispatcher as never,
@@ -138,11 +149,17 @@ class FetchCall {
     }
   }
 
-  #headers(context: GuardContext): Headers {
+  /** `added`: the names of ours. */
+  #headers(context: GuardContext): { readonly headers: Headers; readonly added: ReadonlySet<string> } {
     const headers = new Headers(this.request.headers);
     const ours = headersOf(context, this.parts.targets.clock.wallNow(), this.inherited);
-    for (const [name, value] of ours) if (!headers.has(name)) headers.set(name, value);
-    return headers;
+    const added = new Set<string>();
+    for (const [name, value] of ours) {
+      if (headers.has(name)) continue;
+      headers.set(name, value);
+      added.add(name);
+    }
+    return { headers, added };
   }
 }
 
@@ -150,8 +167,11 @@ class FetchCall {
 class Abort {
   readonly #controller = new AbortController();
   readonly #sources: readonly AbortSignal[];
+  readonly #followed: (reason: unknown) => void;
 
-  constructor(sources: readonly (AbortSignal | undefined)[]) {
+  /** `followed`: told first. */
+  constructor(sources: readonly (AbortSignal | undefined)[], followed: (reason: unknown) => void) {
+    this.#followed = followed;
     this.#sources = sources.filter((source) => source !== undefined);
     for (const source of this.#sources) source.addEventListener('abort', this.#follow);
     this.#follow();
@@ -171,18 +191,10 @@ class Abort {
 
   readonly #follow = (): void => {
     const aborted = this.#sources.find((source) => source.aborted);
-    if (aborted) this.now(aborted.reason);
+    if (!aborted) return;
+    this.#followed(aborted.reason);
+    this.now(aborted.reason);
   };
-}
-
-/** Throws `invalid_configuration` unless it is a path of the service. */
-export function checkPath(path: unknown): asserts path is string {
-  if (typeof path === 'string' && path.startsWith('/')) return;
-  const given = typeof path === 'string' ? `"${path.slice(0, 200)}"` : `of type ${typeof path}`;
-  throw new MeshError(
-    'invalid_configuration',
-    `fetch: the path is ${given}: give a path of the service that begins with /, for example /charge; the mesh finds the host`,
-  );
 }
 
 /** Whether a body can be sent again: a stream can't. */

@@ -55,3 +55,13 @@ function addFlat(given: readonly unknown[], ours: Inherited): unknown[] {
   const names = new Set(given.filter((_, i) => i % 2 === 0).map((name) => String(name).toLowerCase()));
   return [...given, ...ours.filter(([name]) => !names.has(name)).flat()];
 }
+
+/** The headers of a dispatch, in whichever of undici's forms they are, without these (named in small letters). */
+export function withoutHeaders(given: unknown, names: ReadonlySet<string>): unknown {
+  if (names.size === 0 || typeof given !== 'object' || given === null) return given;
+  const stays = (name: unknown) => !names.has(String(name).toLowerCase());
+  if (Array.isArray(given)) return given.filter((_, i) => stays(given[i - (i % 2)]));
+  if (Symbol.iterator in given)
+    return [...(given as Iterable<readonly [string, unknown]>)].filter(([name]) => stays(name)).flat();
+  return Object.fromEntries(Object.entries(given).filter(([name]) => stays(name)));
+}

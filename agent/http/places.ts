@@ -37,6 +37,13 @@ export class Places {
     return balance;
   }
 
+  /** Whether this is where an instance is, for what a URL calls host: the port 80 goes without saying. */
+  has(service: string, host: string): boolean {
+    const endpoints = this.#directory.get(service);
+    const balance = endpoints && this.#balances.get(endpoints);
+    return balance !== undefined && (balance.has(host) || balance.has(`${host}:80`));
+  }
+
   /** Waits for the first answer. Rejects with `no_instances`, with `mesh_closed`, or with the signal's reason. */
   wait(service: string, signal: AbortSignal): Promise<Balance> {
     return new Promise((resolve, reject) => {

@@ -7,8 +7,9 @@ import type { Dispatcher } from 'undici';
 import { degradedHeader } from '../../core/resilience/fallback.js';
 import { guard } from '../guard.js';
 import type { EngineOptions, GuardContext, Judgement } from '../guarded-function.js';
+import { Body } from './body.js';
 import { limitBody, limitDrain } from './body-limit.js';
-import { dial, type Route } from './dial.js';
+import { dial, type Knock, type Route } from './dial.js';
 import { Exchange } from './exchange.js';
 import { asError, isUnmakeable, isUnsent } from './faults.js';
 import { type Upward, upwardOf } from './handlers.js';
@@ -16,11 +17,13 @@ import { addHeaders, headersOf, type Inherited, inherit } from './headers.js';
 import { judgeAnswer } from './judge.js';
 import { classifyOf, type HttpParts } from './parts.js';
 import { loadUndici } from './pool.js';
+import { isHead } from './request-key.js';
 
 export class Relay {
   readonly #parts: HttpParts;
   readonly #service: string;
   readonly #options: Dispatcher.DispatchOptions;
+  readonly #body: Body;
   readonly #upward: Upward;
   readonly #inherited: Inherited;
   readonly #startedAt: number;
@@ -37,6 +40,7 @@ export class Relay {
     this.#parts = parts;
     this.#service = service;
     this.#options = options;
+    this.#body = new Body(options.body);
     this.#upward = upwardOf(handler);
     this.#inherited = inherit();
     this.#startedAt = parts.targets.clock.now();
@@ -48,7 +52,7 @@ export class Relay {
     } catch (error) {
       this.#abort(asError(error));
     }
-    const repeatable = isRepeatable(this.#options.body);
+    const { repeatable } = this.#body;
     const elsewhere: EngineOptions<Heard>['elsewhere'] = ({ to }, signal) => this.#elsewhere(to, signal);
     this.#make(this.#service, { repeatable, elsewhere: repeatable ? elsewhere : undefined }).then(
       (value) => this.#answer(value),
@@ -58,18 +62,17 @@ export class Relay {
 
   #make(service: string, wishes: EngineOptions<Heard>): Promise<Heard> {
     const { targets, places } = this.#parts;
-    const { clock } = targets;
     const route: Route = {
       service,
       places,
-      clock,
-      repeatable: isRepeatable(this.#options.body),
+      targets,
+      repeatable: () => this.#body.whole,
       tried: new Set(),
     };
     return guard<Heard>(
       targets,
       service,
-      (context) => dial(route, context, (address) => this.#send(service, address, context)),
+      (context) => dial(route, context, (address, knock) => this.#send(service, address, knock, context)),
       {
         signal: this.#controller.signal,
         judge: (value) => this.#judge(service, value),
@@ -109,10 +112,16 @@ export class Relay {
     return judgeAnswer(value.status, (name) => value.header(name), classify, targets.clock.wallNow());
   }
 
-  async #send(service: string, address: string, context: GuardContext): Promise<Exchange | Unmakeable> {
+  async #send(
+    service: string,
+    address: string,
+    knock: Knock,
+    context: GuardContext,
+  ): Promise<Exchange | Unmakeable> {
     const { targets, pool } = this.#parts;
     const target = targets.get(service);
     const exchange = new Exchange();
+    knock.giveUp = (reason) => exchange.giveUp(reason);
     pool.holds(exchange.over);
     const { signal } = context;
     signal.addEventListener('abort', () => exchange.abort(asError(signal.reason)), { once: true });
@@ -122,6 +131,7 @@ export class Relay {
     try {
       await exchange.begin(pool.agent, {
         ...this.#options,
+        body: this.#body.value,
         origin: `http://${address}`,
         ...(headers === undefined ? {} : { headers }),
       });
@@ -163,7 +173,7 @@ export class Relay {
     const headers = ['content-type', 'application/json', degradedHeader, marker];
     const raw = [...headers, 'content-length', String(body.length)].map((text) => Buffer.from(text));
     const rest = () => {
-      this.#upward.data(body);
+      if (!isHead(this.#options.method)) this.#upward.data(body);
       this.#upward.end([]);
     };
     try {
@@ -194,17 +204,4 @@ class Degraded {
 
 class Unmakeable {
   constructor(readonly error: Error) {}
-}
-
-/** Whether a body can be sent again: a stream, or whatever else is gone through once, can't. */
-function isRepeatable(body: unknown): boolean {
-  return (
-    body === undefined ||
-    body === null ||
-    typeof body === 'string' ||
-    body instanceof ArrayBuffer ||
-    ArrayBuffer.isView(body) ||
-    body instanceof FormData ||
-    body instanceof Blob
-  );
 }

@@ -13,6 +13,11 @@ export function isSafe(method = 'GET'): boolean {
   return /^(GET|HEAD)$/i.test(method);
 }
 
+/** Its answer has no body, whatever its headers say of one. */
+export function isHead(method: string): boolean {
+  return /^HEAD$/i.test(method);
+}
+
 /** Undefined: no answer to it is kept. */
 export function requestKeyOf(path: string, { method, headers }: RequestInit): string | undefined {
   if (!isSafe(method)) return undefined;

@@ -1,9 +1,11 @@
 /**
  * Stands between `fetch` and the pool for one attempt and looks on: whether anything was sent, and when the exchange is really
- * over, which a Response does not tell. It changes nothing that passes. Each version of Node brings a fetch that hands over its
+ * over, which a Response does not tell. It changes nothing that passes, but for one thing: where fetch follows a redirect to a host
+ * that is no instance of the service, what the mesh has added to the headers stays here. Each version of Node brings a fetch that hands over its
  * handler in undici's old form or its new one; both are passed on as they are.
  */
 import type { Dispatcher } from 'undici';
+import { withoutHeaders } from './headers.js';
 
 const begins: ReadonlySet<string> = new Set(['onConnect', 'onRequestStart']);
 const ends: ReadonlySet<string> = new Set(['onComplete', 'onError', 'onResponseEnd', 'onResponseError']);
@@ -28,13 +30,18 @@ export class Watch {
   /** Resolves when no exchange of the answered attempt is under way any more: the body was received, cut or given up. */
   readonly over: Promise<void>;
   readonly #pool: Dispatcher;
+  readonly #isInstance: (host: string) => boolean;
+  readonly #added: ReadonlySet<string>;
   #resolve: () => void = () => {};
   /** One, or the next after a redirect. */
   #open = 0;
   #answered = false;
 
-  constructor(pool: Dispatcher) {
+  /** `added`: headers that are for instances alone. */
+  constructor(pool: Dispatcher, isInstance: (host: string) => boolean, added: ReadonlySet<string>) {
     this.#pool = pool;
+    this.#isInstance = isInstance;
+    this.#added = added;
     this.over = new Promise((resolve) => {
       this.#resolve = resolve;
     });
@@ -51,11 +58,18 @@ export class Watch {
       this.#look();
     };
     try {
-      return this.#pool.dispatch(options, this.#observed(handler, end));
+      return this.#pool.dispatch(this.#meant(options), this.#observed(handler, end));
     } catch (error) {
       end();
       throw error;
     }
+  }
+
+  #meant(options: Dispatcher.DispatchOptions): Dispatcher.DispatchOptions {
+    const { protocol, host } = new URL(String(options.origin));
+    if (protocol === 'http:' && this.#isInstance(host)) return options;
+    const headers = withoutHeaders(options.headers, this.#added) as Dispatcher.DispatchOptions['headers'];
+    return headers === undefined ? options : { ...options, headers };
   }
 
   /** The head has come, or never will: what ends now is the end. */

@@ -1,22 +1,12 @@
 /**
  * `fetch` under policies, over real sockets: what reaches the callee, what counts, and when a call is really over.
  */
-import { createServer } from 'node:net';
 import { expect } from 'chai';
-import { endpoints, startHttpCallee } from '../support/http-callee.js';
+import { deadAddress, endpoints, startHttpCallee } from '../support/http-callee.js';
 import { BIG, httpTests } from '../support/http-tests.js';
 import { bulkheadSpec, circuitSpec, effectiveOf } from '../support/specs.js';
 import { rejectionOf } from '../support/targets.js';
 import { until } from '../support/until.js';
-
-/** An address at which nobody listens. */
-async function deadAddress(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return `127.0.0.1:${port}`;
-}
 
 describe('fetch under policies', () => {
   const { callee, use, idle } = httpTests();

@@ -3,7 +3,7 @@
  * that a test fills, with a clock that it moves.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, createServer as createListener, type Socket } from 'node:net';
 import { HttpClient } from '../../agent/http/client.js';
 import type { Effective } from '../../core/policy/model.js';
 import { seededRandom } from '../../core/random.js';
@@ -58,6 +58,15 @@ export async function startHttpCallee(answer?: HttpCallee['answer']): Promise<Ht
       }),
   };
   return callee;
+}
+
+/** An address at which nobody listens. */
+export async function deadAddress(): Promise<string> {
+  const server = createListener().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return `127.0.0.1:${port}`;
 }
 
 /** Instances as the control plane tells of them. */
