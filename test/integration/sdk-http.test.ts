@@ -165,7 +165,9 @@ describe('HTTP under SWITCHGEAR_DISABLED=1', () => {
     try {
       const response = await mesh.fetch(name, '/charge', { method: 'POST', body: 'x', key: 'a' });
       expect([response.status, await response.text()]).to.deep.equal([503, 'down']);
-      expect(callee.bodies).to.deep.equal(['x']);
+      const given = new Request('http://any.invalid/', { method: 'PUT', body: 'y' });
+      expect((await mesh.fetch(name, '/charge', given)).status).to.equal(503);
+      expect(callee.bodies).to.deep.equal(['x', 'y']);
       const dispatcher = mesh.dispatcher('payments');
       const { statusCode, body } = await request(`http://${callee.address}/`, { dispatcher });
       expect([statusCode, await body.text()]).to.deep.equal([503, 'down']);

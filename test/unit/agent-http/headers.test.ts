@@ -3,7 +3,7 @@
  */
 import { expect } from 'chai';
 import { withinContext } from '../../../agent/context.js';
-import { addHeaders, headersOf, inherit } from '../../../agent/http/headers.js';
+import { addHeaders, headersOf, inherit, withoutHeaders } from '../../../agent/http/headers.js';
 
 const context = (attempt: number, deadline?: number) => ({
   attempt,
@@ -80,5 +80,15 @@ describe('the headers of an HTTP call', () => {
   ] as const)
     it(`are added to ${form}, and replace nothing`, () => {
       expect(addHeaders(given, ours)).to.deep.equal(expected);
+    });
+
+  for (const [form, given, expected] of [
+    ['none', undefined, undefined],
+    ['an object', { TraceParent: 'ours', a: 'b' }, { a: 'b' }],
+    ['a flat list', ['a', 'traceparent', 'TraceParent', 'ours'], ['a', 'traceparent']],
+    ['an iterable', new Headers({ traceparent: 'ours', a: 'b' }), ['a', 'b']],
+  ] as const)
+    it(`can be taken away again, from ${form}`, () => {
+      expect(withoutHeaders(given, new Set(['traceparent']))).to.deep.equal(expected);
     });
 });

@@ -46,6 +46,20 @@ describe('the places of HTTP instances', () => {
     expect(places.get('payments')?.size).to.equal(2);
   });
 
+  it('are known by what a URL calls their host', () => {
+    const { known, places } = made();
+    known.tell(endpoints(['10.0.0.1:80', '10.0.0.2:8080']));
+    places.get('payments');
+    for (const [host, is] of [
+      ['10.0.0.1', true],
+      ['10.0.0.2:8080', true],
+      ['10.0.0.2', false],
+      ['10.0.0.3:8080', false],
+    ] as const)
+      expect(places.has('payments', host), host).to.equal(is);
+    expect(places.has('inventory', '10.0.0.1')).to.equal(false);
+  });
+
   it('keep their turns while the list holds', () => {
     const { known, places } = made();
     known.tell(endpoints(['a:1', 'b:1']));
