@@ -80,6 +80,8 @@ export class Target {
   lastUsedAt = 0;
   /** No longer in the table: whoever holds on to it asks for a new one. */
   evicted = false;
+  /** Shared by what found no key of its own: a place in it is for one call, by the next there may be room. */
+  overflow = false;
   readonly tally = new Tally();
   /** Where a hedge waits for a percentile. */
   latency: RollingLatency | undefined = undefined;

@@ -3,7 +3,7 @@
  * policies change, `refresh` compiles every target anew in one go, so a call sees either the old or the new policies.
  *
  * Bound: `maxKeys` targets (10,000). Over it, the least recently used that hold nothing leave; if none can, further keys share
- * one overflow target with a circuit of its own: never unprotected in silence.
+ * one target of their callee, under its policies (`overflow.ts`): never unprotected in silence.
  */
 import type { Clock } from '../core/clock.js';
 import type { CircuitSpec, Effective } from '../core/policy/model.js';
@@ -19,7 +19,7 @@ import { type DecisionListener, nobody } from './decisions.js';
 import { Directions } from './directions.js';
 import { FallbackHandlers } from './fallback-handlers.js';
 import type { Logger } from './logger.js';
-import { OVERFLOW, overflowCircuit } from './overflow.js';
+import { OVERFLOW, Overflow, overflowCircuit } from './overflow.js';
 import { type CircuitChange, Parts, type PartsOptions, type Use } from './parts.js';
 import { RateShares } from './rate-shares.js';
 import { Shadow } from './shadow.js';
@@ -49,7 +49,7 @@ export interface TargetsOptions {
   effective(to: string, method: string): Effective;
   /** Of those, what policies in shadow would change; undefined: none would. */
   shadowed?(to: string, method: string): Effective | undefined;
-  /** A name is used for the first time, or again after it had to make room; one that found no room isn't told. Must not throw. */
+  /** A name is used for the first time, or again after it had to make room; one that found none of its own isn't told. Must not throw. */
   onNewCallee(to: string): void;
   onCircuit(change: CircuitChange): void;
   /** An attempt that a probe permit of the mesh let through has come to something. Must not throw. */
@@ -60,6 +60,8 @@ export interface TargetsOptions {
   onGone?(target: Target): void;
   readonly decisions?: DecisionListener;
   readonly maxKeys?: number;
+  /** Callees that have a target for what is over `maxKeys`. */
+  readonly overflowsMax?: number;
 }
 
 /** What waits in a line and must be told when the mesh closes. */
@@ -85,8 +87,6 @@ export class Targets {
   readonly rateShares: RateShares;
   /** What the mesh says of circuits. */
   readonly directions: Directions;
-  /** Calls that share the overflow target because every key is in use. */
-  overflowed = 0;
   readonly #options: TargetsOptions;
   readonly #parts: Parts;
   readonly #shadows: Parts;
@@ -102,7 +102,7 @@ export class Targets {
   #keys = 0;
   #fullUntil = Number.NEGATIVE_INFINITY;
   #active: Target[] = [];
-  #overflow: Target | undefined;
+  readonly #overflow: Overflow;
   #overflowSpec: CircuitSpec | undefined;
   #closed = false;
   readonly #owner: TargetOwner = {
@@ -126,11 +126,22 @@ export class Targets {
     this.deadlines = new Deadlines(options.clock, this.#parts.permits);
     this.#shadows = new Parts({ ...options, rateShares: this.rateShares, shadow: true });
     this.#maxKeys = options.maxKeys ?? MAX_KEYS;
+    this.#overflow = new Overflow({
+      logger,
+      make: (callee) => this.#makeOverflow(callee),
+      leave: (among) => this.#leave(among, this.clock.now()),
+      ...(options.overflowsMax === undefined ? {} : { calleesMax: options.overflowsMax }),
+    });
   }
 
   /** Keys that are bound; at most `maxKeys`. */
   get size(): number {
     return this.#keys;
+  }
+
+  /** Calls that share a target of their callee because every key is in use. */
+  get overflowed(): number {
+    return this.#overflow.calls;
   }
 
   /** Permits that are out: 0 when no call is under way. */
@@ -145,7 +156,7 @@ export class Targets {
 
   /**
    * The target of a callee, for one method or (empty) the callee as a whole. Calls must set its `lastUsedAt`, and whoever keeps
-   * it asks again once it is `evicted`, or for each call while it is the overflow's. Throws `invalid_configuration` for what is no
+   * it asks again once it is `evicted`, or for each call while it is an `overflow`. Throws `invalid_configuration` for what is no
    * string.
    */
   get(callee: string, method = ''): Target {
@@ -159,19 +170,19 @@ export class Targets {
 
   #find(callee: string): Target {
     const target = this.#whole.get(callee) ?? this.#bind(callee, '');
-    if (target !== this.#overflow) this.#last = target;
+    if (!target.overflow) this.#last = target;
     return target;
   }
 
   /** Policies changed: from the next call on the new ones hold. State, epochs and windows are kept. */
   refresh(): void {
-    const all = this.#all();
-    for (const target of all) target.use(this.#compile(target.callee, target.method));
-    if (this.#overflow) this.#overflow.use(this.#compileOverflow());
+    for (const target of this.bound()) target.use(this.#compile(target.callee, target.method));
     this.#sweep();
   }
 
-  circuit(callee: string, method = ''): CircuitView {
+  /** The circuit that the next call would meet. */
+  circuit(callee: string, key = ''): CircuitView {
+    const method = this.#overflows(callee, key) ? OVERFLOW : key;
     const use = { callee, method, effective: this.#options.effective(callee, method) };
     const view = circuitView(this.#parts, use, this.clock.now(), (id) => this.directions.of(id));
     return view ?? shadowView(this.#shadows, callee, method, this.#options.shadowed?.(callee, method));
@@ -205,9 +216,7 @@ export class Targets {
 
   /** Every target that is bound, for whoever reads their counts. */
   bound(): Target[] {
-    const all = this.#all();
-    if (this.#overflow) all.push(this.#overflow);
-    return all;
+    return [...this.#all(), ...this.#overflow.all()];
   }
 
   /** Of the limits that the mesh shares: what was asked of each since the last time. */
@@ -265,22 +274,46 @@ export class Targets {
   #bind(callee: string, method: string): Target {
     // A string that no policy can name runs under `*`; what is no string is a variable that somebody forgot to set.
     if (typeof callee !== 'string') checkCallee(callee);
-    if (this.#keys >= this.#maxKeys && !this.#makeRoom()) return this.#shared(callee);
+    if (method === OVERFLOW) return this.#overflow.of(callee, this.clock.now());
+    if (this.#keys >= this.#maxKeys && !this.#makeRoom()) {
+      this.#overflow.calls++;
+      return this.#overflow.of(callee, this.clock.now());
+    }
     let methods = this.#byCallee.get(callee);
     if (!methods) {
       methods = new Map();
       this.#byCallee.set(callee, methods);
       this.#options.onNewCallee(callee);
     }
-    const target = new Target(callee, method, this.#compile(callee, method), this.#owner, this.#decisions);
-    target.lastUsedAt = this.clock.now();
+    const target = this.#make(callee, method);
     methods.set(method, target);
     if (method === '') this.#whole.set(callee, target);
     this.#keys++;
     return target;
   }
 
+  #make(callee: string, method: string): Target {
+    const target = new Target(callee, method, this.#compile(callee, method), this.#owner, this.#decisions);
+    target.lastUsedAt = this.clock.now();
+    return target;
+  }
+
+  #makeOverflow(callee: string): Target {
+    // Its policies are its own: the control plane has to know that they are asked for.
+    if (callee !== OVERFLOW && !this.#byCallee.has(callee)) this.#options.onNewCallee(callee);
+    const target = this.#make(callee, callee === OVERFLOW ? '' : OVERFLOW);
+    target.overflow = true;
+    return target;
+  }
+
+  /** Whether a key that isn't bound would find no place. */
+  #overflows(callee: string, key: string): boolean {
+    if (this.#keys < this.#maxKeys || this.#overflow.find(callee) === undefined) return false;
+    return !this.#byCallee.get(callee)?.has(key);
+  }
+
   #compile(callee: string, method: string): Compiled {
+    if (callee === OVERFLOW) return this.#compileOverflow();
     const effective = this.#options.effective(callee, method);
     const shadowed = this.#options.shadowed?.(callee, method);
     if (shadowed === undefined) return this.#compiled(callee, method, effective);
@@ -307,43 +340,37 @@ export class Targets {
     return this.#compiled(OVERFLOW, '', { ...general, circuit });
   }
 
-  #shared(callee: string): Target {
-    if (!this.#overflow) {
-      this.#overflow = new Target(OVERFLOW, '', this.#compileOverflow(), this.#owner, this.#decisions);
-      const fields = { callee, keys: this.#keys, maxKeys: this.#maxKeys };
-      this.#options.logger.warn(
-        fields,
-        'too many callees and methods in use: further ones share one circuit',
-      );
-    }
-    this.overflowed++;
-    return this.#overflow;
-  }
-
-  /** Lets the least recently used targets go that hold nothing; false if every one does. */
+  /** False if no key can leave. */
   #makeRoom(): boolean {
     const now = this.clock.now();
     if (now < this.#fullUntil) return false;
-    const idle = this.#all().filter((target) => !this.#parts.busy(target, now));
+    const leaving = this.#leave(this.#all(), now);
+    if (leaving.length === 0) this.#fullUntil = now + FULL_FOR_MS;
+    return leaving.length > 0;
+  }
+
+  /** Lets the least recently used of these go that hold nothing. */
+  #leave(among: readonly Target[], now: number): readonly Target[] {
+    const idle = among.filter((target) => !this.#parts.busy(target, now));
     idle.sort((a, b) => a.lastUsedAt - b.lastUsedAt);
-    const leaving = idle.slice(0, Math.max(1, Math.floor(this.#maxKeys * EVICTED_AT_ONCE)));
-    for (const target of leaving) {
-      target.evicted = true;
-      this.#options.onGone?.(target);
-      const methods = this.#byCallee.get(target.callee);
-      methods?.delete(target.method);
-      if (target.method === '') this.#whole.delete(target.callee);
-      if (methods?.size === 0) this.#byCallee.delete(target.callee);
-      this.#keys--;
-    }
-    if (leaving.length === 0) {
-      this.#fullUntil = now + FULL_FOR_MS;
-      return false;
-    }
+    const leaving = idle.slice(0, Math.max(1, Math.floor(among.length * EVICTED_AT_ONCE)));
+    if (leaving.length === 0) return leaving;
+    for (const target of leaving) this.#forget(target);
     this.#sweep();
     // Nobody may be reading the counts: those of whom has left are kept only while they are few.
     if (this.#active.length > this.#maxKeys) this.#active = this.#active.filter((target) => !target.evicted);
-    return true;
+    return leaving;
+  }
+
+  #forget(target: Target): void {
+    target.evicted = true;
+    this.#options.onGone?.(target);
+    if (target.overflow) return;
+    const methods = this.#byCallee.get(target.callee);
+    methods?.delete(target.method);
+    if (target.method === '') this.#whole.delete(target.callee);
+    if (methods?.size === 0) this.#byCallee.delete(target.callee);
+    this.#keys--;
   }
 
   #sweep(): void {

@@ -170,7 +170,7 @@ export const metricSpecs = {
     name: 'switchgear.overflow.calls',
     kind: 'counter',
     unit: '{call}',
-    description: 'Calls beyond 10,000 callees and methods in use, which share one circuit',
+    description: 'Calls beyond 10,000 callees, methods and keys in use, which share what their callee has',
     attributes: [],
   },
 } as const satisfies { readonly [name: string]: MetricSpec };
