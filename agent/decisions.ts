@@ -39,7 +39,8 @@ export interface Decision extends Source {
 export interface DecisionListener {
   /** Whether anybody wants to hear at present. */
   readonly listening: boolean;
-  tell(decision: Decision): void;
+  /** `rpc`: its method is one of gRPC's, not a key of the application's own. */
+  tell(decision: Decision, rpc: boolean): void;
 }
 
 export const nobody: DecisionListener = { listening: false, tell() {} };

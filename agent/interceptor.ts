@@ -53,7 +53,7 @@ export function createInterceptor(
     const known = bound.get(path);
     if (known !== undefined && !known.evicted) return known;
     if (bound.size >= METHODS_MAX) bound.clear();
-    const target = targets.get(name, path.startsWith('/') ? path.slice(1) : path);
+    const target = targets.ofMethod(name, path);
     // A place in the overflow is for one call: by the next there may be room.
     if (!target.overflow) bound.set(path, target);
     return target;

@@ -9,21 +9,22 @@
 import type { CircuitSpec } from '../core/policy/model.js';
 import { parsePolicy } from '../core/policy/parse.js';
 import type { Logger } from './logger.js';
+import { Room } from './room.js';
 import type { Target } from './target.js';
 
 /** What stands for the method of a callee's shared target, and for the callee of the one that callees share. */
 export const OVERFLOW = '(overflow)';
 
 const CALLEES_MAX = 1_000;
-/** After a look at all of them in which none could leave, so long passes before the next. */
-const FULL_FOR_MS = 1_000;
 
 export interface OverflowOptions {
   readonly logger: Logger;
   /** Makes the target of a callee, or of `OVERFLOW` for callees that found no room. */
   make(callee: string): Target;
-  /** Lets those of these leave that have to, and answers which; none, if every one holds something. */
-  leave(among: readonly Target[]): readonly Target[];
+  /** Something would be lost with it. */
+  busy(target: Target, now: number): boolean;
+  /** These made room for others. */
+  left(targets: readonly Target[]): void;
   readonly calleesMax?: number;
 }
 
@@ -34,10 +35,11 @@ export class Overflow {
   readonly #byCallee = new Map<string, Target>();
   readonly #calleesMax: number;
   #common: Target | undefined;
-  #fullUntil = Number.NEGATIVE_INFINITY;
+  readonly #room: Room;
 
   constructor(options: OverflowOptions) {
     this.#options = options;
+    this.#room = new Room(options.busy);
     this.#calleesMax = options.calleesMax ?? CALLEES_MAX;
   }
 
@@ -83,10 +85,9 @@ export class Overflow {
   }
 
   #makeRoom(now: number): boolean {
-    if (now < this.#fullUntil) return false;
-    const leaving = this.#options.leave([...this.#byCallee.values()]);
+    const leaving = this.#room.leaving(() => [...this.#byCallee.values()], now);
     for (const { callee } of leaving) this.#byCallee.delete(callee);
-    if (leaving.length === 0) this.#fullUntil = now + FULL_FOR_MS;
+    if (leaving.length > 0) this.#options.left(leaving);
     return leaving.length > 0;
   }
 }

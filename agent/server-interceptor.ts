@@ -16,7 +16,7 @@ export function createServerInterceptor(targets: Targets): grpc.ServerIntercepto
   const targetOf = (path: string): Target => {
     const known = bound.get(path);
     if (known !== undefined && !known.evicted) return known;
-    const target = targets.get(SELF, path.startsWith('/') ? path.slice(1) : path);
+    const target = targets.ofMethod(SELF, path);
     // A place in the overflow is for one call: by the next there may be room.
     if (!target.overflow) bound.set(path, target);
     return target;

@@ -22,6 +22,7 @@ import type { Logger } from './logger.js';
 import { OVERFLOW, Overflow, overflowCircuit } from './overflow.js';
 import { type CircuitChange, Parts, type PartsOptions, type Use } from './parts.js';
 import { RateShares } from './rate-shares.js';
+import { Room } from './room.js';
 import { Shadow } from './shadow.js';
 import { surroundOf } from './surround.js';
 import { type Cell, type Compiled, Target, type TargetOwner } from './target.js';
@@ -70,10 +71,6 @@ export interface Pending {
 }
 
 const MAX_KEYS = 10_000;
-/** Of the keys, so many leave at once, which makes room for a while and keeps the price of a look at all of them low. */
-const EVICTED_AT_ONCE = 0.1;
-/** After a look at all of them in which none could leave, so long passes before the next. */
-const FULL_FOR_MS = 1_000;
 
 export class Targets {
   readonly clock: Clock;
@@ -100,7 +97,7 @@ export class Targets {
   #responses: ResponseCache<unknown> | undefined;
   readonly #maxKeys: number;
   #keys = 0;
-  #fullUntil = Number.NEGATIVE_INFINITY;
+  readonly #room: Room;
   #active: Target[] = [];
   readonly #overflow: Overflow;
   #overflowSpec: CircuitSpec | undefined;
@@ -126,10 +123,13 @@ export class Targets {
     this.deadlines = new Deadlines(options.clock, this.#parts.permits);
     this.#shadows = new Parts({ ...options, rateShares: this.rateShares, shadow: true });
     this.#maxKeys = options.maxKeys ?? MAX_KEYS;
+    const busy = (target: Target, now: number) => this.#parts.busy(target, now);
+    this.#room = new Room(busy);
     this.#overflow = new Overflow({
       logger,
+      busy,
       make: (callee) => this.#makeOverflow(callee),
-      leave: (among) => this.#leave(among, this.clock.now()),
+      left: (targets) => this.#left(targets),
       ...(options.overflowsMax === undefined ? {} : { calleesMax: options.overflowsMax }),
     });
   }
@@ -166,6 +166,18 @@ export class Targets {
       return this.#find(callee);
     }
     return this.#byCallee.get(callee)?.get(method) ?? this.#bind(callee, method);
+  }
+
+  /** That of a method of gRPC, which metrics name; what else stands for a method is a key of the application's own. */
+  ofMethod(callee: string, path: string): Target {
+    const target = this.get(callee, path.startsWith('/') ? path.slice(1) : path);
+    target.rpc = !target.overflow;
+    return target;
+  }
+
+  /** Whether this is a method of gRPC that was called. */
+  isRpc(callee: string, method: string): boolean {
+    return this.#byCallee.get(callee)?.get(method)?.rpc === true;
   }
 
   #find(callee: string): Target {
@@ -342,35 +354,27 @@ export class Targets {
 
   /** False if no key can leave. */
   #makeRoom(): boolean {
-    const now = this.clock.now();
-    if (now < this.#fullUntil) return false;
-    const leaving = this.#leave(this.#all(), now);
-    if (leaving.length === 0) this.#fullUntil = now + FULL_FOR_MS;
+    const leaving = this.#room.leaving(() => this.#all(), this.clock.now());
+    for (const { callee, method } of leaving) {
+      const methods = this.#byCallee.get(callee);
+      methods?.delete(method);
+      if (method === '') this.#whole.delete(callee);
+      if (methods?.size === 0) this.#byCallee.delete(callee);
+      this.#keys--;
+    }
+    if (leaving.length > 0) this.#left(leaving);
     return leaving.length > 0;
   }
 
-  /** Lets the least recently used of these go that hold nothing. */
-  #leave(among: readonly Target[], now: number): readonly Target[] {
-    const idle = among.filter((target) => !this.#parts.busy(target, now));
-    idle.sort((a, b) => a.lastUsedAt - b.lastUsedAt);
-    const leaving = idle.slice(0, Math.max(1, Math.floor(among.length * EVICTED_AT_ONCE)));
-    if (leaving.length === 0) return leaving;
-    for (const target of leaving) this.#forget(target);
+  /** They are in no table any more. */
+  #left(targets: readonly Target[]): void {
+    for (const target of targets) {
+      target.evicted = true;
+      this.#options.onGone?.(target);
+    }
     this.#sweep();
     // Nobody may be reading the counts: those of whom has left are kept only while they are few.
     if (this.#active.length > this.#maxKeys) this.#active = this.#active.filter((target) => !target.evicted);
-    return leaving;
-  }
-
-  #forget(target: Target): void {
-    target.evicted = true;
-    this.#options.onGone?.(target);
-    if (target.overflow) return;
-    const methods = this.#byCallee.get(target.callee);
-    methods?.delete(target.method);
-    if (target.method === '') this.#whole.delete(target.callee);
-    if (methods?.size === 0) this.#byCallee.delete(target.callee);
-    this.#keys--;
   }
 
   #sweep(): void {

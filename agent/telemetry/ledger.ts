@@ -7,7 +7,7 @@ import type { Attributes } from '@opentelemetry/api';
 import type { Source } from '../../core/policy/model.js';
 import type { DecisionKind } from '../decisions.js';
 import type { Target } from '../target.js';
-import { attributeNames, isRpcMethod, type MetricName } from './metrics.js';
+import { attributeNames, type MetricName } from './metrics.js';
 import type { Series } from './series.js';
 
 /** Of a tally, when it was looked at. */
@@ -50,7 +50,7 @@ export class Ledger {
 
   /** Enters what this target has counted since the last time. */
   settle(target: Target): void {
-    const base = placeOf(target.callee, target.method);
+    const base = placeOf(target.callee, target.rpc ? target.method : '');
     this.#decisions(target, base);
     const { ok, failed, neutral, slow, queued, queuedMs, degraded } = target.tally;
     const seen = { ok, failed, neutral, slow, queued, queuedMs, callers: degraded.caller ?? 0 };
@@ -70,7 +70,7 @@ export class Ledger {
   }
 
   #calls(
-    { callee, method, effective }: Target,
+    { callee, method, rpc, effective }: Target,
     base: Attributes,
     counts: { [outcome: string]: number },
   ): void {
@@ -87,7 +87,7 @@ export class Ledger {
           count,
         );
       if (!circuit) continue;
-      const where = placeOf(callee, circuit.value.per === 'method' ? method : '');
+      const where = placeOf(callee, rpc && circuit.value.per === 'method' ? method : '');
       this.#add(
         'circuitCalls',
         { ...where, [attributeNames.policy]: circuit.source.policy, ...outcome },
@@ -124,8 +124,8 @@ function by(place: Attributes, source: Source | undefined): Attributes {
   return source === undefined ? place : { ...place, [attributeNames.policy]: source.policy };
 }
 
-/** A callee and, where it is gRPC's, the method. */
+/** A callee, and the method that gRPC called; empty: the callee as a whole, whatever keys it has. */
 export function placeOf(callee: string, method: string): Attributes {
   const whole = { [attributeNames.callee]: callee };
-  return isRpcMethod(method) ? { ...whole, [attributeNames.method]: method } : whole;
+  return method === '' ? whole : { ...whole, [attributeNames.method]: method };
 }

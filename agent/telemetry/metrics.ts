@@ -13,7 +13,7 @@ export const attributeNames = {
   /** Set where another mesh of the process has the same name. */
   instance: 'switchgear.instance',
   callee: 'switchgear.callee',
-  /** `shop.v1.Inventory/Reserve`; absent: the callee as a whole. */
+  /** `shop.v1.Inventory/Reserve`, where gRPC called it; absent: the callee as a whole. */
   method: 'rpc.method',
   /** Which part of a resource a guarded call was about. In events alone: there may be any number of them. */
   key: 'switchgear.key',
@@ -176,11 +176,3 @@ export const metricSpecs = {
 } as const satisfies { readonly [name: string]: MetricSpec };
 
 export type MetricName = keyof typeof metricSpecs;
-
-/** A method as gRPC names it; what else stands for a method is a key of the application's own. */
-const rpcMethod = /^[\w.]+\/\w+$/;
-
-/** Whether a target's method is one of gRPC's: of those there are as many as services define, of keys any number. */
-export function isRpcMethod(method: string): boolean {
-  return rpcMethod.test(method);
-}

@@ -62,11 +62,13 @@ describe('decisions', () => {
   it('name the gRPC method, or the key of a guarded call', async () => {
     const tracing = registerTracing();
     const { targets } = await open();
-    await tracing.within('keyed', () => rejectionOf(guard(targets, 'inventory', fails, { key: 'tenant-1' })));
-    await tracing.within('method', async () =>
-      targets.get('inventory', 'shop.v1.Inventory/Reserve').reject('overloaded', 'too much'),
+    await tracing.within('keyed', () =>
+      rejectionOf(guard(targets, 'inventory', fails, { key: 'tenant/42' })),
     );
-    expect(tracing.span('keyed').events[0]?.attributes).to.include({ 'switchgear.key': 'tenant-1' });
+    await tracing.within('method', async () =>
+      targets.ofMethod('inventory', 'shop.v1.Inventory/Reserve').reject('overloaded', 'too much'),
+    );
+    expect(tracing.span('keyed').events[0]?.attributes).to.include({ 'switchgear.key': 'tenant/42' });
     expect(tracing.span('method').events[0]?.attributes).to.include({
       'rpc.method': 'shop.v1.Inventory/Reserve',
     });

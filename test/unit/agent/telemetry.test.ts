@@ -55,8 +55,8 @@ describe('metrics', () => {
   it('count calls by callee, gRPC method and outcome', async () => {
     const { targets, collect } = measured();
     await guard(targets, 'inventory', () => 1);
-    targets.get('inventory', reserve).count('success', 1);
-    targets.get('inventory', reserve).count('neutral', 1);
+    targets.ofMethod('inventory', reserve).count('success', 1);
+    targets.ofMethod('inventory', reserve).count('neutral', 1);
     await rejectionOf(guard(targets, 'inventory', fails));
     const seen = await collect();
     expect(
@@ -87,11 +87,31 @@ describe('metrics', () => {
 
   it('count the calls of a resource together, whatever keys it is asked for', async () => {
     const { targets, collect } = measured();
-    for (let i = 0; i < 20; i++) await guard(targets, 'postgres', () => 1, { key: `tenant-${i}` });
+    for (let i = 0; i < 20; i++) await guard(targets, 'postgres', () => 1, { key: `tenant/${i}` });
     const points = (await collect()).points('switchgear.calls');
     expect(points).to.have.length(1);
     expect(points[0]).to.deep.include({ value: 20 });
     expect(points[0]?.attributes).to.not.have.property('rpc.method');
+  });
+
+  it('show the circuits and slots of keys together, and those of methods that gRPC called apart', async () => {
+    const perKey = { circuit: circuitSpec({ per: 'method' }), bulkhead: bulkheadSpec(1, { per: 'method' }) };
+    const { targets, collect } = measured(effectiveOf(perKey));
+    for (let i = 0; i < 20; i++) await guard(targets, 'inventory', () => 1, { key: `tenant/${i}` });
+    targets.ofMethod('inventory', `/${reserve}`).count('success', 1);
+    const seen = await collect();
+    for (const metric of [
+      'switchgear.circuit.state',
+      'switchgear.circuit.calls',
+      'switchgear.bulkhead.limit',
+    ])
+      expect(
+        seen.points(metric, callee).map(({ attributes, value }) => [attributes['rpc.method'], value]),
+        metric,
+      ).to.have.deep.members([
+        [undefined, 20],
+        [reserve, 1],
+      ]);
   });
 
   it('count rejections by code and policy, and show the circuit that made them', async () => {
@@ -306,7 +326,7 @@ describe('metrics', () => {
       effectiveOf({ circuit: opensAtOnce, bulkhead: bulkheadSpec(1, { maxQueue: 1 }) }),
     );
     await rejectionOf(guard(targets, 'inventory', fails));
-    const target = targets.get('inventory', reserve);
+    const target = targets.ofMethod('inventory', reserve);
     const source = { policy: 'p', revision: 1 };
     for (const kind of ['retry', 'timeout', 'give-up', 'hedge', 'degrade', 'would-retry'] as const)
       target.decide(kind, source, 'x', '');
