@@ -7,7 +7,7 @@ import type { Attributes } from '@opentelemetry/api';
 import type { Source } from '../../core/policy/model.js';
 import type { DecisionKind } from '../decisions.js';
 import type { Target } from '../target.js';
-import { attributeNames, type MetricName } from './metrics.js';
+import { attributeNames, codeAttributes, type MetricName } from './metrics.js';
 import type { Series } from './series.js';
 
 /** Of a tally, when it was looked at. */
@@ -24,20 +24,20 @@ interface Seen {
 
 const nothing: Seen = { ok: 0, failed: 0, neutral: 0, slow: 0, queued: 0, queuedMs: 0, callers: 0 };
 
-/** Where a decision counts, and under which attribute its code is told; without one it has none. */
-const metricOf: { readonly [K in DecisionKind]: { metric: MetricName; code?: string; kind?: string } } = {
-  reject: { metric: 'rejections', code: attributeNames.error },
+/** Where a decision counts. */
+const metricOf: { readonly [K in DecisionKind]: { metric: MetricName; kind?: string } } = {
+  reject: { metric: 'rejections' },
   timeout: { metric: 'timeouts' },
-  retry: { metric: 'retries', code: attributeNames.error },
-  'give-up': { metric: 'giveUps', code: attributeNames.error },
+  retry: { metric: 'retries' },
+  'give-up': { metric: 'giveUps' },
   hedge: { metric: 'hedges' },
-  degrade: { metric: 'fallbacks', code: attributeNames.fallback },
-  'would-reject': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'reject' },
-  'would-timeout': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'timeout' },
-  'would-retry': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'retry' },
-  'would-hedge': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'hedge' },
-  'would-degrade': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'degrade' },
-  'would-eject': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'eject' },
+  degrade: { metric: 'fallbacks' },
+  'would-reject': { metric: 'shadowDecisions', kind: 'reject' },
+  'would-timeout': { metric: 'shadowDecisions', kind: 'timeout' },
+  'would-retry': { metric: 'shadowDecisions', kind: 'retry' },
+  'would-hedge': { metric: 'shadowDecisions', kind: 'hedge' },
+  'would-degrade': { metric: 'shadowDecisions', kind: 'degrade' },
+  'would-eject': { metric: 'shadowDecisions', kind: 'eject' },
 };
 
 export class Ledger {
@@ -101,13 +101,15 @@ export class Ledger {
       const count = entry.count - entry.told;
       if (count === 0) continue;
       entry.told = entry.count;
-      const { metric, code, kind } = metricOf[entry.kind];
+      const { metric, kind } = metricOf[entry.kind];
+      // Of a limit of time there is one code.
+      const code = metric === 'timeouts' ? {} : { [codeAttributes[entry.kind]]: entry.code };
       this.#add(
         metric,
         {
           ...base,
           ...(kind === undefined ? {} : { [attributeNames.decision]: kind }),
-          ...(code === undefined ? {} : { [code]: entry.code }),
+          ...code,
           ...(entry.policy === '' ? {} : { [attributeNames.policy]: entry.policy }),
         },
         count,

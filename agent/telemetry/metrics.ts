@@ -5,6 +5,8 @@
  * Names follow OpenTelemetry's semantic conventions: lower case and dots, counters of things in the plural, `usage` and `limit`,
  * units of UCUM with annotations for what is counted, `rpc.method` and `error.type` where they mean what they mean everywhere.
  */
+import type { DecisionKind } from '../decisions.js';
+
 export type InstrumentKind = 'counter' | 'up-down-counter' | 'gauge';
 
 export const attributeNames = {
@@ -23,6 +25,9 @@ export const attributeNames = {
   state: 'switchgear.circuit.state',
   fallback: 'switchgear.fallback.kind',
   decision: 'switchgear.decision.kind',
+  /** Why, as a word of a closed set, where nothing went wrong that could be an error's type. */
+  why: 'switchgear.decision.reason',
+  /** In words. In events alone. */
   reason: 'switchgear.reason',
   error: 'error.type',
 } as const;
@@ -37,7 +42,23 @@ export interface MetricSpec {
   readonly attributes: readonly string[];
 }
 
-const { callee, method, policy, outcome, state, fallback, decision, error } = attributeNames;
+const { callee, method, policy, outcome, state, fallback, decision, why, error } = attributeNames;
+
+/** Under which attribute the code of a decision is told, on spans and in metrics: `error.type` is for what went wrong. */
+export const codeAttributes: { readonly [K in DecisionKind]: string } = {
+  reject: error,
+  timeout: error,
+  retry: error,
+  'give-up': why,
+  hedge: why,
+  degrade: fallback,
+  'would-reject': error,
+  'would-timeout': error,
+  'would-retry': error,
+  'would-hedge': why,
+  'would-degrade': fallback,
+  'would-eject': why,
+};
 
 export const metricSpecs = {
   calls: {
@@ -80,14 +101,14 @@ export const metricSpecs = {
     kind: 'counter',
     unit: '{attempt}',
     description: 'Retries and hedges that were not made although the policy names them, by reason',
-    attributes: [callee, method, error, policy],
+    attributes: [callee, method, why, policy],
   },
   hedges: {
     name: 'switchgear.hedges',
     kind: 'counter',
     unit: '{attempt}',
-    description: 'Attempts beside one that is slow',
-    attributes: [callee, method, policy],
+    description: 'Attempts beside one that is slow, or after one that failed before it was',
+    attributes: [callee, method, why, policy],
   },
   fallbacks: {
     name: 'switchgear.fallbacks',
@@ -101,7 +122,7 @@ export const metricSpecs = {
     kind: 'counter',
     unit: '{decision}',
     description: 'What policies in shadow would have done',
-    attributes: [callee, method, decision, error, policy],
+    attributes: [callee, method, decision, error, why, fallback, policy],
   },
   queueCalls: {
     name: 'switchgear.queue.calls',

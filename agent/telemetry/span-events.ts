@@ -5,7 +5,7 @@
  */
 import { type Attributes, ProxyTracerProvider, trace } from '@opentelemetry/api';
 import type { Decision } from '../decisions.js';
-import { attributeNames } from './metrics.js';
+import { attributeNames, codeAttributes } from './metrics.js';
 
 /** What a process has that registered no tracing. */
 const none = new ProxyTracerProvider().getDelegate();
@@ -27,10 +27,13 @@ export function addSpanEvent(decision: Decision, rpc: boolean): void {
   }
 }
 
-function attributesOf({ callee, method, policy, revision, code, text }: Decision, rpc: boolean): Attributes {
+function attributesOf(
+  { kind, callee, method, policy, revision, code, text }: Decision,
+  rpc: boolean,
+): Attributes {
   const attributes: Attributes = {
     [attributeNames.callee]: callee,
-    [attributeNames.error]: code,
+    [codeAttributes[kind]]: code,
     [attributeNames.reason]: text,
   };
   if (method !== '') attributes[rpc ? attributeNames.method : attributeNames.key] = method;

@@ -59,6 +59,32 @@ describe('decisions', () => {
     expect(names).to.deep.equal(['switchgear.reject', 'switchgear.degrade']);
   });
 
+  it('have a type of error where something went wrong, and a reason or a kind where nothing did', async () => {
+    const tracing = registerTracing();
+    const { targets } = await open();
+    const target = targets.get('inventory');
+    const told = [
+      ['retry', 'UNAVAILABLE', 'error.type'],
+      ['timeout', 'deadline_exceeded', 'error.type'],
+      ['would-reject', 'circuit_open', 'error.type'],
+      ['give-up', 'attempts', 'switchgear.decision.reason'],
+      ['hedge', 'slow', 'switchgear.decision.reason'],
+      ['would-hedge', 'slow', 'switchgear.decision.reason'],
+      ['would-eject', 'failure_rate', 'switchgear.decision.reason'],
+      ['degrade', 'static', 'switchgear.fallback.kind'],
+      ['would-degrade', 'static', 'switchgear.fallback.kind'],
+    ] as const;
+    await tracing.within('call', async () => {
+      for (const [kind, code] of told) target.decide(kind, undefined, code, 'in words');
+    });
+    expect(tracing.span('call').events.map(({ name, attributes }) => [name, attributes])).to.deep.equal(
+      told.map(([kind, code, attribute]) => [
+        `switchgear.${kind}`,
+        { 'switchgear.callee': 'inventory', [attribute]: code, 'switchgear.reason': 'in words' },
+      ]),
+    );
+  });
+
   it('name the gRPC method, or the key of a guarded call', async () => {
     const tracing = registerTracing();
     const { targets } = await open();

@@ -144,7 +144,9 @@ describe('metrics', () => {
     await call;
     const seen = await collect();
     expect(seen.sum('switchgear.retries', { ...policy, 'error.type': 'UNAVAILABLE' })).to.equal(2);
-    expect(seen.sum('switchgear.give_ups', policy)).to.equal(1);
+    expect(seen.sum('switchgear.give_ups', { ...policy, 'switchgear.decision.reason': 'attempts' })).to.equal(
+      1,
+    );
     expect(seen.sum('switchgear.calls', { ...callee, 'switchgear.outcome': 'failure' })).to.equal(3);
   });
 
@@ -156,8 +158,25 @@ describe('metrics', () => {
     clock.advance(100);
     await call;
     const seen = await collect();
-    expect(seen.sum('switchgear.hedges', policy)).to.equal(1);
+    expect(seen.sum('switchgear.hedges', { ...policy, 'switchgear.decision.reason': 'slow' })).to.equal(1);
     expect(seen.sum('switchgear.timeouts', policy)).to.equal(1);
+  });
+
+  it('call nothing an error that is none, of policies in shadow either', async () => {
+    const { targets, collect } = measured();
+    const target = targets.get('inventory');
+    const kinds = ['give-up', 'hedge', 'degrade', 'would-hedge', 'would-degrade', 'would-eject'] as const;
+    for (const kind of kinds) target.decide(kind, { policy: 'p', revision: 1 }, 'x', '');
+    for (const kind of ['reject', 'would-timeout'] as const)
+      target.decide(kind, { policy: 'p', revision: 1 }, 'wrong', '');
+    target.reject('overloaded', '');
+    const seen = await collect();
+    const types = ['rejections', 'give_ups', 'hedges', 'fallbacks', 'shadow.decisions'].flatMap((name) =>
+      seen.points(`switchgear.${name}`).map(({ attributes }) => attributes['error.type']),
+    );
+    expect(types.filter((type) => type !== undefined)).to.deep.equal(['overloaded', 'wrong']);
+    const whys = (why: string) => ({ 'switchgear.decision.kind': why, 'switchgear.decision.reason': 'x' });
+    expect(seen.sum('switchgear.shadow.decisions', whys('eject'))).to.equal(1);
   });
 
   it("count fallbacks by kind: a policy's with its name, the application's own without", async () => {
