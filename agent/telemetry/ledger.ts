@@ -18,11 +18,9 @@ interface Seen {
   readonly slow: number;
   readonly queued: number;
   readonly queuedMs: number;
-  /** Fallbacks that the application gave with the call. */
-  readonly callers: number;
 }
 
-const nothing: Seen = { ok: 0, failed: 0, neutral: 0, slow: 0, queued: 0, queuedMs: 0, callers: 0 };
+const nothing: Seen = { ok: 0, failed: 0, neutral: 0, slow: 0, queued: 0, queuedMs: 0 };
 
 /** Where a decision counts. */
 const metricOf: { readonly [K in DecisionKind]: { metric: MetricName; kind?: string } } = {
@@ -52,8 +50,8 @@ export class Ledger {
   settle(target: Target): void {
     const base = placeOf(target.callee, target.rpc ? target.method : '');
     this.#decisions(target, base);
-    const { ok, failed, neutral, slow, queued, queuedMs, degraded } = target.tally;
-    const seen = { ok, failed, neutral, slow, queued, queuedMs, callers: degraded.caller ?? 0 };
+    const { ok, failed, neutral, slow, queued, queuedMs } = target.tally;
+    const seen = { ok, failed, neutral, slow, queued, queuedMs };
     const last = this.#seen.get(target) ?? nothing;
     this.#seen.set(target, seen);
     this.#calls(target, base, {
@@ -66,7 +64,6 @@ export class Ledger {
     const line = by(base, bulkhead?.source);
     this.#add('queueCalls', line, queued - last.queued);
     this.#add('queueTime', line, (queuedMs - last.queuedMs) / 1_000);
-    this.#add('fallbacks', { ...base, [attributeNames.fallback]: 'caller' }, seen.callers - last.callers);
   }
 
   #calls(

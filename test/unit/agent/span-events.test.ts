@@ -85,6 +85,33 @@ describe('decisions', () => {
     );
   });
 
+  it('tell of a caller’s own fallback, which no policy asks for', async () => {
+    const tracing = registerTracing();
+    const { targets, emitter } = await open();
+    const heard: Decision[] = [];
+    emitter.on('decision', (decision) => heard.push(decision));
+    await tracing.within('call', () => guard(targets, 'inventory', fails, { fallback: () => 1 }));
+    await settled();
+    expect(heard[1]).to.deep.equal({
+      kind: 'degrade',
+      callee: 'inventory',
+      method: '',
+      policy: '',
+      revision: 0,
+      code: 'caller',
+      text: 'caller; circuit_open',
+    });
+    const [, event] = tracing.span('call').events;
+    expect([event?.name, event?.attributes]).to.deep.equal([
+      'switchgear.degrade',
+      {
+        'switchgear.callee': 'inventory',
+        'switchgear.fallback.kind': 'caller',
+        'switchgear.reason': 'caller; circuit_open',
+      },
+    ]);
+  });
+
   it('name the gRPC method, or the key of a guarded call', async () => {
     const tracing = registerTracing();
     const { targets } = await open();
