@@ -15,7 +15,7 @@ import type { Outcome } from '../core/resilience/outcome.js';
 import { noPushback, parsePushback } from '../core/resilience/pushback.js';
 import { type AttemptFailure, decideRetry } from '../core/resilience/retry.js';
 import { Attempt, type Coordinator, coordinateBy } from './guard-attempt.js';
-import { cacheKeyOf, fallBack } from './guard-fallback.js';
+import { cacheNameOf, fallBack } from './guard-fallback.js';
 import { LINGERING } from './guard-rare.js';
 import type { Judgement } from './guarded-function.js';
 import type { Pending } from './targets.js';
@@ -351,8 +351,9 @@ export class GuardCall<T> extends Expiry implements Coordinator<T>, Pending {
   #keep(value: T): void {
     const { options, targets, target } = this.#first;
     const bytes = options.bytesOf === undefined ? CACHED_BYTES : options.bytesOf(value);
-    const key = cacheKeyOf(target.callee, options.key ?? '');
-    if (bytes !== undefined) targets.responses.put(key, value, bytes, targets.clock.now());
+    const name = bytes === undefined ? undefined : cacheNameOf(target.callee, options);
+    if (bytes !== undefined && name !== undefined)
+      targets.responses.put(name, value, bytes, targets.clock.now());
   }
 }
 

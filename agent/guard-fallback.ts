@@ -13,6 +13,7 @@ import { degradedMarker, FallbackWalk } from '../core/resilience/fallback.js';
 import type { Outcome } from '../core/resilience/outcome.js';
 import { currentContext } from './context.js';
 import type { Attempt } from './guard-attempt.js';
+import type { EngineOptions } from './guarded-function.js';
 import { FALLBACKS_MAX } from './surround.js';
 import type { Pending } from './targets.js';
 import { Expiry } from './timeouts.js';
@@ -90,10 +91,12 @@ function answerOf<T>(
   switch (entry.kind) {
     case 'static':
       return { value: structuredClone(entry.value) };
-    case 'cache':
-      return options.key === undefined
+    case 'cache': {
+      const name = cacheNameOf(target.callee, options);
+      return name === undefined
         ? undefined
-        : targets.responses.get(cacheKeyOf(target.callee, options.key), targets.clock.now(), entry.maxAgeMs);
+        : targets.responses.get(name, targets.clock.now(), entry.maxAgeMs);
+    }
     case 'handler': {
       const { policy } = call.held.surround?.fallback?.source ?? {};
       const handler = targets.handlers.get(entry.name, target.callee, policy);
@@ -238,7 +241,13 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? error.name : 'failed';
 }
 
-/** Under which name a good answer is kept among those of `Targets.responses`. */
-export function cacheKeyOf(callee: string, key: string): string {
-  return `guard|${callee}|${key}`;
+/** Under which name a good answer is kept among those of `Targets.responses`; undefined: it isn't. */
+export function cacheNameOf(
+  callee: string,
+  { key, request }: Pick<EngineOptions<unknown>, 'key' | 'request'>,
+): string | undefined {
+  if (key === undefined) return undefined;
+  if (request === undefined) return `guard|${callee}|${key}`;
+  const asked = request();
+  return asked === undefined ? undefined : `http|${callee}|${key.length}|${key}|${asked}`;
 }

@@ -9,6 +9,7 @@ import type { Outcome } from '../core/resilience/outcome.js';
 import { noPushback } from '../core/resilience/pushback.js';
 import type { AttemptFailure } from '../core/resilience/retry.js';
 import { type CallContext, currentContext } from './context.js';
+import { cacheNameOf } from './guard-fallback.js';
 import { NO_SHADOW, type Rare } from './guard-rare.js';
 import type { EngineOptions } from './guarded-function.js';
 import { rankOfCall } from './outgoing.js';
@@ -21,7 +22,10 @@ export interface Limited {
   readonly targets: Targets;
   readonly target: Target;
   readonly held: Compiled;
-  readonly options: Pick<EngineOptions<unknown>, 'criticality' | 'key' | 'repeatable' | 'elsewhere'>;
+  readonly options: Pick<
+    EngineOptions<unknown>,
+    'criticality' | 'key' | 'request' | 'repeatable' | 'elsewhere'
+  >;
   readonly handle: number;
   readonly rank: number;
   /** When all attempts and pauses of the call together must be over; Infinity: never. */
@@ -115,8 +119,8 @@ export function endShadow(
 }
 
 /** Whether the cache has an answer isn't known: it keeps none for a policy in shadow. */
-function canAnswer({ targets, options }: Limited, entry: FallbackSpec): boolean {
-  if (entry.kind === 'cache') return options.key !== undefined;
+function canAnswer({ target, targets, options }: Limited, entry: FallbackSpec): boolean {
+  if (entry.kind === 'cache') return cacheNameOf(target.callee, options) !== undefined;
   if (entry.kind === 'handler') return targets.handlers.has(entry.name);
   return entry.kind !== 'target' || options.elsewhere !== undefined;
 }

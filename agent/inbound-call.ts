@@ -210,10 +210,7 @@ export class InboundCall extends ServerCall implements Waiter, Pending {
 
   #begin(): void {
     if (this.#stage !== 'granted') return;
-    const held = this.#held;
-    this.#held = undefined;
     this.#run(this.#targets.clock.now());
-    if (held && !this.#refused) for (const event of held) this.#within(event);
   }
 
   #run(now: number): void {
@@ -226,6 +223,9 @@ export class InboundCall extends ServerCall implements Waiter, Pending {
     const shadow = this.#target.surround?.shadow;
     if (shadow && !this.#beginShadow(shadow, now)) return;
     this.#within((listener) => listener.onReceiveMetadata(metadata));
+    // What these make come in comes behind them.
+    if (this.#held) for (const event of this.#held) this.#within(event);
+    this.#held = undefined;
   }
 
   /** Answers whether the call goes on: whoever hears of a transition there may end it. */
@@ -238,14 +238,16 @@ export class InboundCall extends ServerCall implements Waiter, Pending {
       return true;
     }
     shadow.end(handle, 'neutral', '', now, now, this.#target);
-    this.#stage = 'refused';
+    this.#over('refused');
     return false;
   }
 
   #pass(event: (listener: Listener) => void): void {
-    if (this.#stage === 'running' || this.#stage === 'ended') {
+    if (this.#refused) return;
+    const begun = this.#stage === 'running' || this.#stage === 'ended';
+    if (begun && this.#held === undefined) {
       this.#within(event);
-    } else if (this.#stage !== 'refused') {
+    } else {
       // Somebody between us and the wire reads by itself.
       this.#held ??= [];
       this.#held.push(event);
@@ -283,7 +285,7 @@ export class InboundCall extends ServerCall implements Waiter, Pending {
   #over(stage: 'ended' | 'refused'): void {
     this.#stage = stage;
     this.#targets.timeouts.lift(this);
-    this.#held = undefined;
+    if (stage === 'refused') this.#held = undefined;
     this.#metadata = noMetadata;
   }
 

@@ -12,7 +12,7 @@ import type { SavedCircuit } from '../core/resilience/circuit.js';
 import { Plan } from '../core/resilience/plan.js';
 import { ResponseCache } from '../core/resilience/response-cache.js';
 import type { RateDemand, RateGrants } from '../proto/messages.js';
-import { checkCallee, isCallee } from './callee-name.js';
+import { checkCallee, isCallee, SELF } from './callee-name.js';
 import { CoarseClock } from './coarse-clock.js';
 import { Deadlines } from './deadlines.js';
 import { type DecisionListener, nobody } from './decisions.js';
@@ -33,6 +33,7 @@ import {
   type CircuitView,
   circuitRows,
   circuitView,
+  noCircuit,
   shadowView,
 } from './views.js';
 
@@ -192,8 +193,9 @@ export class Targets {
     this.#sweep();
   }
 
-  /** The circuit that the next call would meet. */
+  /** The circuit that the next call would meet. Calls into this service have none, whatever their policies say. */
   circuit(callee: string, key = ''): CircuitView {
+    if (callee === SELF) return noCircuit;
     const method = this.#overflows(callee, key) ? OVERFLOW : key;
     const use = { callee, method, effective: this.#options.effective(callee, method) };
     const view = circuitView(this.#parts, use, this.clock.now(), (id) => this.directions.of(id));

@@ -29,6 +29,9 @@ export interface BulkheadView {
   readonly queued: number;
 }
 
+/** No policy asks for a circuit, or the calls are of those that have none. */
+export const noCircuit: CircuitView = { id: '', state: 'disabled', epoch: 0, retryAfterMs: 0 };
+
 /** Undefined: these policies ask for no circuit. `unmade`: what one is that nobody has called through yet. */
 export function circuitView(
   parts: Parts,
@@ -59,7 +62,7 @@ export function shadowView(
   effective: Effective | undefined,
 ): CircuitView {
   const section = effective?.circuit;
-  if (!section) return { id: '', state: 'disabled', epoch: 0, retryAfterMs: 0 };
+  if (!section) return noCircuit;
   const id = circuitId(callee, method, section.value, section.source);
   const epoch = shadows.circuit(id)?.circuit.epoch ?? 1;
   return { id, state: 'shadow', epoch, retryAfterMs: 0, ...section.source };

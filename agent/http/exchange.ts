@@ -5,7 +5,7 @@
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { degradedHeader } from '../../core/resilience/fallback.js';
-import { markUnsent } from './faults.js';
+import { asError, markUnsent } from './faults.js';
 import type { Upward } from './handlers.js';
 
 type End = { readonly error: Error } | { readonly trailers: Buffer[] | null };
@@ -72,7 +72,7 @@ export class Exchange {
       if (this.#end) this.#tell(this.#end);
       else if (flows) this.#resume();
     } catch (thrown) {
-      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      const error = asError(thrown);
       if (this.#end) this.#tell({ error });
       else this.abort(error);
     }
@@ -151,7 +151,15 @@ export class Exchange {
   #tell(end: End): void {
     if (this.#told || !this.#upward) return;
     this.#told = true;
-    if ('error' in end) this.#upward.fail(end.error);
-    else this.#upward.end(end.trailers);
+    if ('error' in end) {
+      this.#upward.fail(end.error);
+      return;
+    }
+    try {
+      this.#upward.end(end.trailers);
+    } catch (thrown) {
+      // As undici does: a handler that throws at the end is told of its error, by which undici's own retries go on.
+      this.#upward.fail(asError(thrown));
+    }
   }
 }

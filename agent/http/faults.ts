@@ -33,3 +33,7 @@ function codeOf(error: unknown): unknown {
   if (typeof cause === 'object' && cause !== null && 'code' in cause) return cause.code;
   return code;
 }
+
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
+}

@@ -17,6 +17,7 @@ import { isUnsent, markUnsent } from './faults.js';
 import { headersOf, type Inherited, inherit } from './headers.js';
 import { judgeAnswer } from './judge.js';
 import { classifyOf, type HttpParts } from './parts.js';
+import { isSafe, requestKeyOf } from './request-key.js';
 import { Watch } from './watch.js';
 
 /** As for fetch, and as for guard. A failed status is an answer, for which `fallback` is not asked; the policy's own chain is. */
@@ -44,6 +45,7 @@ export async function guardedFetch(
   const call = new FetchCall(parts, path, request, inherit(criticality), signal ?? undefined, repeatable);
   const answer = await call.make(service, {
     key,
+    request: () => requestKeyOf(path, request),
     criticality,
     fallback: fallback && (async (error) => new Answer(await fallback(error))),
     elsewhere: repeatable ? ({ to }, signal) => call.elsewhere(to, signal) : undefined,
@@ -69,7 +71,7 @@ class FetchCall {
     const { targets, places } = this.parts;
     const { clock } = targets;
     const route: Route = { service, places, clock, repeatable: this.repeatable, tried: new Set() };
-    const keeps = wishes.key !== undefined;
+    const keeps = wishes.key !== undefined && isSafe(this.request.method);
     return guard<Answer>(
       targets,
       service,

@@ -10,7 +10,7 @@ import type { EngineOptions, GuardContext, Judgement } from '../guarded-function
 import { limitBody, limitDrain } from './body-limit.js';
 import { dial, type Route } from './dial.js';
 import { Exchange } from './exchange.js';
-import { isUnmakeable, isUnsent } from './faults.js';
+import { asError, isUnmakeable, isUnsent } from './faults.js';
 import { type Upward, upwardOf } from './handlers.js';
 import { addHeaders, headersOf, type Inherited, inherit } from './headers.js';
 import { judgeAnswer } from './judge.js';
@@ -194,10 +194,6 @@ class Degraded {
 
 class Unmakeable {
   constructor(readonly error: Error) {}
-}
-
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
 }
 
 /** Whether a body can be sent again: a stream, or whatever else is gone through once, can't. */

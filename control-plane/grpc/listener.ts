@@ -11,6 +11,7 @@ import type { TlsMaterial } from '../auth/tls.js';
 
 const BACKLOG = 4096;
 const FLUSH_TURNS = 100;
+const KEEPALIVE_MS = 120_000;
 
 export interface Listener {
   /** `host:port` as bound. */
@@ -36,12 +37,17 @@ export async function listen(
   const injector = server.createConnectionInjector(credentials(tls));
   const sockets = new Set<Socket>();
   const hallway = new Hallway((socket) => injector.injectConnection(socket), clock);
-  const listening = createServer({ noDelay: true }, (socket) => {
+  // One function for all sockets.
+  function onClose(this: Socket): void {
+    sockets.delete(this);
+    hallway.leave(this);
+  }
+  // A peer that vanished without a word, and never opened a stream: one with a stream is missed by its heartbeats. The kernel's probes
+  // cost this process nothing, where HTTP/2's pings are a timer for each connection, and a message.
+  const probing = { keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS };
+  const listening = createServer({ noDelay: true, ...probing }, (socket) => {
     sockets.add(socket);
-    socket.once('close', () => {
-      sockets.delete(socket);
-      hallway.leave(socket);
-    });
+    socket.on('close', onClose);
     hallway.enter(socket);
   });
   try {

@@ -16,10 +16,8 @@ export type SessionCall = ServerDuplexStream<AgentMessage | Malformed, Outgoing>
 
 const CUT_AFTER_MS = 2000;
 
-/** Whose it is. */
+/** Whose it is: tells it when the stream has drained, and when it is gone. */
 export interface OutletOwner {
-  /** It takes more again. */
-  drained(): void;
   /** Ends the connection by force. */
   cut(): void;
 }
@@ -38,15 +36,17 @@ export class Outlet {
     this.#clock = clock;
     this.#owner = owner;
     this.#wroteAtMs = clock.now();
-    call.on('drain', () => {
-      this.#blockedSinceMs = undefined;
-      owner.drained();
-    });
-    // grpc-js says so once the stream is gone, however it ended.
-    call.once('cancelled', () => {
-      this.#ended = true;
-      this.#cutting?.cancel();
-    });
+  }
+
+  /** It takes more again. */
+  drained(): void {
+    this.#blockedSinceMs = undefined;
+  }
+
+  /** The stream is gone, however it ended. */
+  gone(): void {
+    this.#ended = true;
+    this.#cutting?.cancel();
   }
 
   get ended(): boolean {

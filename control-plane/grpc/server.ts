@@ -146,10 +146,6 @@ export async function startGrpc(options: GrpcOptions): Promise<GrpcFace> {
 const serverOptions = {
   'grpc.max_receive_message_length': toControlBytesMax,
   'grpc.max_concurrent_streams': 100,
-  // A peer that vanished without a word: one with a stream is missed by its heartbeats, this is for one that never opened any. A ping
-  // costs as much as a heartbeat, so it comes rarely.
-  'grpc.keepalive_time_ms': 120_000,
-  'grpc.keepalive_timeout_ms': 10_000,
   'grpc.max_connection_idle_ms': 300_000,
   // Its books of channels and calls cost memory and time on every message.
   'grpc.enable_channelz': 0,

@@ -17,6 +17,7 @@ import {
   parseOverride,
 } from '../../core/coordination/overrides.js';
 import { MeshError } from '../../core/errors.js';
+import { SELF } from '../../core/policy/names.js';
 import { canonical, type Plain } from '../../core/policy/plain.js';
 import { readBodyDocument } from './body.js';
 import { namesOf, presentCircuits } from './circuits.js';
@@ -180,6 +181,7 @@ async function requireKnown(context: RestContext, id: string): Promise<void> {
 /** Why no policy in force makes such a circuit; empty: one does, whether or not anybody has called yet. */
 function whyNone({ mirror }: RestContext, id: string): string {
   const { callee, policy: name, method } = namesOf(id);
+  if (callee === SELF) return 'calls into a service have no circuit';
   const found = mirror.policy(name)?.policy;
   if (!found) return `there is no policy ${name}; GET /v1/circuits lists those that agents report`;
   const { match, mode, spec } = found;

@@ -2,6 +2,7 @@
  * What `fetch` does beyond its first attempt: retries at other instances, and what is answered when all have failed.
  */
 import { expect } from 'chai';
+import { guard } from '../../agent/guard.js';
 import { endpoints, type HttpBench, startHttpCallee } from '../support/http-callee.js';
 import { BIG, httpTests } from '../support/http-tests.js';
 import { bulkheadSpec, circuitSpec, effectiveOf } from '../support/specs.js';
@@ -224,6 +225,45 @@ describe('fetch beyond its first attempt', () => {
     callee.answer = (_request, response) => void response.writeHead(503).end();
     expect(await ask()).to.equal('hello');
     expect(await ask()).to.equal('hello');
+    await idle(bench);
+  });
+
+  const others: readonly [string, string, RequestInit][] = [
+    ['another path', '/orders/2', {}],
+    ['another query', '/orders/1?all', {}],
+    ['a method that changes something', '/orders/1', { method: 'POST' }],
+    ['somebody else', '/orders/1', { headers: { authorization: 'bob' } }],
+    ['nobody', '/orders/1', { headers: {} }],
+  ];
+  for (const [what, path, init] of others)
+    it(`answers from the cache the same request alone, not ${what}`, async () => {
+      const bench = use({ fallback: [{ kind: 'cache', maxAgeMs: 60_000 }] });
+      const headers = { authorization: 'alice' };
+      const ask = (to: string, more: RequestInit) =>
+        bench.client.fetch('payments', to, { key: 'tenant-7', headers, ...more });
+      expect((await ask('/orders/1', { headers: { ...headers, traceparent: 'a' } })).status).to.equal(200);
+      await (await ask(path, { ...init, method: 'POST' })).text();
+      callee.answer = (_request, response) => void response.writeHead(503).end();
+      expect((await ask(path, init)).status).to.equal(503);
+      expect(await (await ask('/orders/1', { headers: { ...headers, traceparent: 'b' } })).text()).to.equal(
+        'hello',
+      );
+      await idle(bench);
+    });
+
+  it('keeps no answer of fetch for guard, nor the other way round', async () => {
+    const bench = use({ fallback: [{ kind: 'cache', maxAgeMs: 60_000 }] });
+    const broken = () => Promise.reject(new Error('broken'));
+    const options = { key: 'rates' };
+    await (await bench.client.fetch('payments', '/rates', options)).text();
+    expect(await rejectionOf(guard(bench.targets, 'payments', broken, options))).to.have.property(
+      'message',
+      'broken',
+    );
+    await guard(bench.targets, 'payments', () => Promise.resolve('guarded'), options);
+    callee.answer = (_request, response) => void response.writeHead(503).end();
+    expect(await (await bench.client.fetch('payments', '/rates', options)).text()).to.equal('hello');
+    expect(await guard(bench.targets, 'payments', broken, options)).to.equal('guarded');
     await idle(bench);
   });
 

@@ -3,7 +3,7 @@
  * that runs. What matters most is that it ends once, and that no permit is left out.
  */
 import { expect } from 'chai';
-import { type Dispatcher, request, fetch as undiciFetch } from 'undici';
+import { type Dispatcher, interceptors, RetryAgent, request, fetch as undiciFetch } from 'undici';
 import { startHttpCallee } from '../support/http-callee.js';
 import { BIG, httpTests } from '../support/http-tests.js';
 import { bulkheadSpec, circuitSpec, effectiveOf } from '../support/specs.js';
@@ -199,6 +199,21 @@ describe('the dispatcher under policies', () => {
     await idle(bench);
     expect(bench.targets.get('payments').tally.would).to.deep.equal({ 'would-timeout': 1 });
   });
+
+  const retried: readonly [string, (dispatcher: Dispatcher) => Dispatcher][] = [
+    ['RetryAgent', (dispatcher) => new RetryAgent(dispatcher, { minTimeout: 1 })],
+    ['interceptors.retry', (dispatcher) => dispatcher.compose(interceptors.retry({ minTimeout: 1 }))],
+  ];
+  for (const [name, around] of retried)
+    it(`is tried again by undici's own ${name}, and tells it of each failure`, async () => {
+      const { bench, dispatcher } = use();
+      callee.answer = (_request, response) =>
+        void response.writeHead(callee.requests.length < 4 ? 503 : 200).end('at last');
+      const { statusCode, body } = await request('http://payments/', { dispatcher: around(dispatcher) });
+      expect([statusCode, await body.text()]).to.deep.equal([200, 'at last']);
+      expect(callee.requests).to.have.length(4);
+      await idle(bench);
+    });
 
   it('does not count a request that can not be made', async () => {
     const { bench, dispatcher } = use({ circuit: circuitSpec({ minimumCalls: 1 }) });

@@ -22,9 +22,6 @@ describe('each kind of call under limits', () => {
   afterEach(() => kit.endAll());
   after(() => kit.stop());
 
-  const waits = (name: string) =>
-    until(() => kit.mesh.stats()[name]?.bulkheads[0]?.queued === 1, { what: 'somebody in line' });
-
   for (const kind of callKinds) {
     const message = responseStreams(kind);
 
@@ -34,7 +31,7 @@ describe('each kind of call under limits', () => {
       const first = await callee.under(kind, { message });
       const texts = ['one', 'two', 'three'];
       const second = callee.ask(kind, requestStreams(kind) ? { texts } : {});
-      await waits(callee.name);
+      await callee.inLine(1);
       expect((await callee.call(kind)).rejected).to.equal('bulkhead_full');
       expect(kit.server.attempts).to.have.length(1);
       kit.server.open();

@@ -156,11 +156,14 @@ describe('overrides over REST', () => {
     ],
     ['one circuit for all', 'inventory|guard|a.B/C', /one circuit for all methods: inventory\|guard/],
     ['another method', 'inventory|per|a.X/C', /is for the method a.B\/\*/],
+    ['calls into a service', 'self|inbound', /calls into a service have no circuit/],
     ['a zone', 'inventory|guard@eu', /override is of all zones: inventory\|guard/],
     ['no id at all', 'inventory', /an id reads <callee>\|<policy>/],
   ] as const)
     it(`are refused for ${what}, with what would be right`, async () => {
       await sg.put('/v1/policies/plain', policy('plain'));
+      const inbound = { match: { to: 'self' }, spec: { circuit: {} } };
+      await sg.put('/v1/policies/inbound', policy('inbound', inbound));
       await sg.put('/v1/policies/off', policy('off', { mode: 'off', spec: { circuit: {} } }));
       const per = { match: { to: 'inventory', method: 'a.B/*' }, spec: { circuit: { per: 'method' } } };
       await sg.put('/v1/policies/per', policy('per', per));

@@ -1,6 +1,6 @@
 /** Who gets in, who is turned away and with which words, and how everybody leaves. */
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect as connectSocket, createServer } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { expect } from 'chai';
 import { service as healthService } from 'grpc-health-check';
@@ -12,6 +12,17 @@ import { until } from '../support/until.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
 const { status } = grpc;
+const KEEPALIVE_TIMER = '02';
+
+/** Which timer runs of each accepted connection on this port (proc(5): `tr` of /proc/net/tcp). */
+function timersOf(port: number): string[] {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const rows = readFileSync('/proc/net/tcp', 'utf8').split('\n').slice(1, -1);
+  const fields = rows.map((row) => row.trim().split(/\s+/));
+  return fields
+    .filter(([, own = '', , state]) => own.endsWith(local) && state === '01')
+    .map((row) => (row[5] ?? '').slice(0, 2));
+}
 
 describe('stream: the door', () => {
   const planes: Plane[] = [];
@@ -54,6 +65,16 @@ describe('stream: the door', () => {
         expect(error).to.include({ code: 'invalid_configuration' });
       });
     }
+
+    it('has the kernel ask now and then whether a peer that says nothing is there', async function () {
+      // Linux alone says so of a socket.
+      if (process.platform !== 'linux') this.skip();
+      const plane = await start();
+      const port = Number(plane.address.split(':').at(-1));
+      const peer = connectSocket(port, '127.0.0.1');
+      await until(() => timersOf(port).includes(KEEPALIVE_TIMER), { what: 'a keepalive timer' });
+      peer.destroy();
+    });
 
     it('serves several planes in one process', async () => {
       const [one, other] = [await start(), await start({ replica: 'r2' })];

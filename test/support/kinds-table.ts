@@ -30,6 +30,13 @@ function rows(): Map<string, readonly string[]> {
 
 const table = rows();
 
+/** The sections that are enforced for calls into a service, as docs/policies.md has it. */
+export function inboundSections(): readonly string[] {
+  const said = /^- Policies to \*\*`self`\*\* are about calls into the service: (.+?) are enforced,/m;
+  const [, words = ''] = said.exec(readDocument('docs/policies.md')) ?? [];
+  return [...words.matchAll(/`(\w+)`/g)].map(([, name = '']) => name);
+}
+
 /** The rows that are there, but the heading and what is under it. */
 export function tableRows(): readonly string[] {
   return [...table.keys()].filter((name) => name !== '' && name !== '---');

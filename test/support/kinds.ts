@@ -72,9 +72,10 @@ export class KindsServer {
   #script: (attempt: number) => readonly Step[] = () => ['ok'];
   #begun = 0;
   #gate = new Deferred();
-  readonly #server = new grpc.Server();
+  readonly #server: grpc.Server;
 
-  constructor() {
+  constructor(options: grpc.ServerOptions = {}) {
+    this.#server = new grpc.Server(options);
     const serve = (kind: CallKind) => (call: AnyCall, done?: grpc.sendUnaryData<Message>) =>
       void this.#serve(kind, call, done);
     const handlers = Object.fromEntries(callKinds.map((kind) => [methodNames[kind], serve(kind)]));
@@ -175,12 +176,15 @@ export interface Asking {
   readonly texts?: readonly string[];
   readonly criticality?: string;
   readonly deadlineMs?: number;
+  /** Metadata that is sent as it is. */
+  readonly headers?: { readonly [name: string]: string };
 }
 
 export function ask(client: grpc.Client, kind: CallKind, asking: Asking = {}): Calling {
-  const { texts = requestStreams(kind) ? ['a', 'b'] : ['a'], criticality, deadlineMs } = asking;
+  const { texts = requestStreams(kind) ? ['a', 'b'] : ['a'], criticality, deadlineMs, headers = {} } = asking;
   const metadata = new grpc.Metadata();
   if (criticality !== undefined) metadata.set('switchgear-criticality', criticality);
+  for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
   const options: grpc.CallOptions = deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs };
   const replies: string[] = [];
   const said: { rejected?: string | undefined; degraded?: string | undefined } = {};

@@ -83,14 +83,16 @@ export interface ArrivalOptions {
   readonly path?: string;
   readonly deadline?: grpc.Deadline;
   readonly headers?: Readonly<Record<string, string | Buffer>>;
-  /** Called with each event at the handler. */
-  readonly onEvent?: (event: string) => void;
+  /** Where it comes from; its deadline is the call's. Absent: one that says nothing by itself. */
+  readonly wire?: NullWire;
+  /** Called with each event at the handler, and what it answers through. */
+  readonly onEvent?: (event: string, call: Wire) => void;
   /** Called with its wire before anything is heard of it. */
   readonly onWire?: (wire: NullWire) => void;
 }
 
 export function arrive(interceptor: grpc.ServerInterceptor, options: ArrivalOptions = {}): Arrival {
-  const wire = new NullWire(options.deadline ?? Number.POSITIVE_INFINITY);
+  const wire = options.wire ?? new NullWire(options.deadline ?? Number.POSITIVE_INFINITY);
   for (const [key, value] of Object.entries(options.headers ?? {})) wire.metadata.set(key, value);
   options.onWire?.(wire);
   const heard: string[] = [];
@@ -98,7 +100,7 @@ export function arrive(interceptor: grpc.ServerInterceptor, options: ArrivalOpti
   const hear = (event: string) => {
     heard.push(event);
     contexts.push(currentContext());
-    options.onEvent?.(event);
+    options.onEvent?.(event, call);
   };
   const path = options.path ?? '/shop.v1.Inventory/Get';
   const definition = { path, requestStream: false, responseStream: false };

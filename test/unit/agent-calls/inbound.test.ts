@@ -216,9 +216,10 @@ describe('the policies of self', () => {
   });
 
   it('have no circuit, which would be on ourselves', () => {
-    const { make } = server(effectiveOf({ circuit: circuitSpec({ minimumCalls: 1 }) }));
+    const { make, targets } = server(effectiveOf({ circuit: circuitSpec({ minimumCalls: 1 }) }));
     for (let i = 0; i < 10; i++) make().end(status.INTERNAL);
     expect(make().heard).to.deep.equal(['metadata']);
+    expect([targets.circuits(), targets.circuit('self').state]).to.deep.equal([[], 'disabled']);
   });
 });
 

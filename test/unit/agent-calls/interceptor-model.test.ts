@@ -28,6 +28,7 @@ const statuses = [
   status.NOT_FOUND,
   status.INTERNAL,
 ];
+const bys = ['service', 'method'] as const;
 const criticalities = ['critical-plus', 'critical', 'sheddable-plus', 'sheddable', 'nonsense'];
 
 /** Headers once, first; where there is one response, a message or the word that there is none; one status. */
@@ -145,9 +146,14 @@ class Life {
       expect(story).to.match(responseStream ? stream : one);
     }
     // The walk went everywhere.
-    const { retries, hedges, degraded, queued } = this.made.targets.get('inventory', METHOD).tally;
+    const { retries, hedges, degraded, queued, rejections } = this.made.targets.get(
+      'inventory',
+      METHOD,
+    ).tally;
     const everywhere = [retries, hedges, queued, Object.keys(degraded).length, this.#endedByWord];
     expect(Math.min(...everywhere)).to.be.above(0);
+    expect(rejections).to.include.keys('rate_limited', 'overloaded');
+    expect(Object.keys(rejections).length, 'reasons').to.be.at.least(4);
     expect(this.made.targets.permitsOut, 'permits').to.equal(0);
     expect(this.made.targets.shadowPermitsOut, 'permits in shadow').to.equal(0);
     for (const { inUse, queued } of this.made.targets.bulkheads())
@@ -248,11 +254,19 @@ class Life {
     may('bulkhead', bulkheadSpec(4, { maxQueue: 4, queueTimeoutMs: 50, shares: { critical: 0.5 } }));
     if (this.#one(4)) sections.bulkhead = { maxConcurrent: 'auto', maxQueue: 0, per: 'service' };
     may('circuit', circuitSpec({ minimumCalls: 10, openForMs: 100 }));
+    if (this.#one(3))
+      sections.rateLimit = { rate: 20, perMs: 1_000, burst: 5, scope: 'local', by: this.#pick(bys) };
+    if (this.#one(3)) sections.admission = { windowMs: 5_000, successRate: 0.95, maxRejection: 0.8 };
     may('streamTimeout', 120);
     may('classify', { NOT_FOUND: 'failure' });
     const source = { policy: this.#one(5) ? 'other' : 'inventory-default', revision: ++this.#revision };
     const shadow = effectiveOf(
-      { circuit: circuitSpec({ minimumCalls: 5, openForMs: 50 }), bulkhead: bulkheadSpec(3), timeout: 40 },
+      {
+        circuit: circuitSpec({ minimumCalls: 5, openForMs: 50 }),
+        bulkhead: bulkheadSpec(3),
+        timeout: 40,
+        streamTimeout: 30,
+      },
       { policy: 'in-shadow', revision: 1 },
     );
     const enforced = effectiveOf(sections as Parameters<typeof effectiveOf>[0], source) as Effective;
