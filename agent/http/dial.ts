@@ -1,9 +1,11 @@
 /**
  * One attempt on whichever instance answers the door. A connection that does not come about proves that nothing was sent, so the
  * next instance is tried at once, within the same attempt and unseen by the policies (gRPC's transparent retry): an instance
- * that has just gone costs no failed call. Never after a byte may have left.
+ * that has just gone costs no failed call. Never after a byte may have left. One whose machine is gone refuses nothing: the attempt's
+ * time is over before the connection fails, and all there is to do is to ask others next.
  */
 import type { Clock } from '../../core/clock.js';
+import { MeshError } from '../../core/errors.js';
 import type { GuardContext } from '../guarded-function.js';
 import { isPoolClosed, isUnmakeable, isUnsent } from './faults.js';
 import { closedError } from './parts.js';
@@ -41,12 +43,19 @@ export async function dial<T>(
       return answer;
     } catch (error) {
       if (isPoolClosed(error)) throw closedError(service);
-      if (context.signal.aborted || !isUnsent(error) || isUnmakeable(error)) throw error;
-      balance.unreachable(address, clock.now());
-      if (!repeatable) throw error;
+      const { aborted, reason } = context.signal;
+      const unsent = isUnsent(error) && !isUnmakeable(error);
+      // A caller who gives up says nothing of the instance.
+      if (unsent && (!aborted || isLate(reason))) balance.unreachable(address, clock.now());
+      if (aborted || !unsent || !repeatable) throw error;
       refused.add(address);
       last = error;
     }
   }
   throw last;
+}
+
+/** A limit of time is over. */
+function isLate(reason: unknown): boolean {
+  return reason instanceof MeshError && reason.code === 'deadline_exceeded';
 }

@@ -91,7 +91,13 @@ export class Exchange {
     if (this.#end) return;
     this.#aborted ??= { reason };
     this.#socket?.destroy(reason);
-    this.#abort?.(reason);
+    if (this.#sent) {
+      this.#abort?.(reason);
+      return;
+    }
+    // No connection has taken it yet, and one may take ten seconds to fail.
+    markUnsent(reason);
+    this.#rejectHead(reason);
   }
 
   // --- from undici's client

@@ -2,10 +2,13 @@
  * What `fetch` does beyond its first attempt: retries at other instances, and what is answered when all have failed.
  */
 import { expect } from 'chai';
+import { request } from 'undici';
 import { guard } from '../../agent/guard.js';
+import type { HttpClient } from '../../agent/http/client.js';
 import { endpoints, type HttpBench, startHttpCallee } from '../support/http-callee.js';
 import { BIG, httpTests } from '../support/http-tests.js';
 import { bulkheadSpec, circuitSpec, effectiveOf } from '../support/specs.js';
+import { swallowingPort } from '../support/swallowing-port.js';
 import { rejectionOf } from '../support/targets.js';
 import { until } from '../support/until.js';
 
@@ -217,6 +220,32 @@ describe('fetch beyond its first attempt', () => {
     await idle(bench);
     await other.stop();
   });
+
+  for (const [name, ask] of [
+    ['fetch', (client: HttpClient) => client.fetch('payments', '/')],
+    [
+      'dispatcher',
+      (client: HttpClient) => request('http://payments/', { dispatcher: client.dispatcher('payments') }),
+    ],
+  ] as const)
+    it(`leaves an instance out whose connections do not come about in time, by ${name}`, async () => {
+      const hole = await swallowingPort();
+      const bench = use({ attemptTimeout: 100 }, [hole.address, callee.address]);
+      const ends = () => Promise.allSettled([ask(bench.client), ask(bench.client)]);
+      const both = ends();
+      await until(() => callee.requests.length === 1, { what: 'the one that is there' });
+      bench.clock.advance(100);
+      const late = (await both).find(({ status }) => status === 'rejected') as PromiseRejectedResult;
+      expect(late.reason).to.include({ code: 'deadline_exceeded', target: 'payments' });
+      for (let i = 0; i < 4; i++) for (const { status } of await ends()) expect(status).to.equal('fulfilled');
+      expect(callee.requests).to.have.length(9);
+      bench.clock.advance(1_000);
+      const again = ends();
+      await until(() => callee.requests.length === 10, { what: 'the one that is there' });
+      bench.clock.advance(100);
+      expect((await again).map(({ status }) => status)).to.have.members(['fulfilled', 'rejected']);
+      await hole.stop();
+    });
 
   it('answers from the cache, as often as it is asked', async () => {
     const bench = use({ fallback: [{ kind: 'cache', maxAgeMs: 60_000 }], bulkhead: bulkheadSpec(1) });
