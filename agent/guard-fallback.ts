@@ -11,9 +11,9 @@ import { MeshError, messageOf } from '../core/errors.js';
 import type { FallbackSpec, Source } from '../core/policy/model.js';
 import { degradedMarker, FallbackWalk } from '../core/resilience/fallback.js';
 import type { Outcome } from '../core/resilience/outcome.js';
+import { cacheNameOf } from './cache-name.js';
 import { currentContext } from './context.js';
 import type { Attempt } from './guard-attempt.js';
-import type { EngineOptions } from './guarded-function.js';
 import { FALLBACKS_MAX } from './surround.js';
 import type { Pending } from './targets.js';
 import { Expiry } from './timeouts.js';
@@ -239,15 +239,4 @@ function reasonOf(error: unknown): string {
   const code = typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined;
   if (typeof code === 'string') return code;
   return error instanceof Error ? error.name : 'failed';
-}
-
-/** Under which name a good answer is kept among those of `Targets.responses`; undefined: it isn't. */
-export function cacheNameOf(
-  callee: string,
-  { key, request }: Pick<EngineOptions<unknown>, 'key' | 'request'>,
-): string | undefined {
-  if (key === undefined) return undefined;
-  if (request === undefined) return `guard|${callee}|${key}`;
-  const asked = request();
-  return asked === undefined ? undefined : `http|${callee}|${key.length}|${key}|${asked}`;
 }
