@@ -29,6 +29,7 @@ import { type Directory, publish } from './resolver.js';
 import { SnapshotFile } from './snapshot-file.js';
 import { State } from './state.js';
 import { type MeshStats, statsOf } from './stats.js';
+import { printable } from './stats-text.js';
 import { type Outlet, Stream } from './stream.js';
 import { StreamClient } from './stream-client.js';
 import type { CircuitChange, Targets } from './targets.js';
@@ -217,7 +218,7 @@ export class Agent {
 
   /** What became of the calls so far. */
   stats(): MeshStats {
-    return statsOf(this.#state.targets);
+    return printable(statsOf(this.#state.targets));
   }
 
   /** Gives the lease back, writes the snapshot and ends the stream: within two seconds, whatever doesn't answer. */

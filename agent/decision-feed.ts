@@ -20,8 +20,8 @@ export class DecisionFeed implements DecisionListener {
     return this.tracing || this.#emitter.hears('decision');
   }
 
-  tell(decision: Decision): void {
-    if (this.tracing) addSpanEvent(decision);
+  tell(decision: Decision, rpc: boolean): void {
+    if (this.tracing) addSpanEvent(decision, rpc);
     this.#emitter.emit('decision', decision);
   }
 }

@@ -13,7 +13,7 @@ export type DecisionKind =
   /** Another attempt is not made although the policy names retries; `code` says why. */
   | 'give-up'
   | 'hedge'
-  /** Answered by a fallback of the policy. */
+  /** Answered by a fallback, of the policy or the caller's own. */
   | 'degrade'
   /** A policy in shadow would have done so. */
   | 'would-reject'
@@ -29,7 +29,7 @@ export interface Decision extends Source {
   readonly callee: string;
   /** Empty: the callee as a whole. */
   readonly method: string;
-  /** Code of the rejection, status that is tried again, reason for giving up or for leaving out, kind of fallback. */
+  /** Code of the rejection, status that is tried again, reason for giving up or for leaving out, kind of fallback (`caller`: the caller's own). */
   readonly code: string;
   /** In words. */
   readonly text: string;
@@ -39,7 +39,8 @@ export interface Decision extends Source {
 export interface DecisionListener {
   /** Whether anybody wants to hear at present. */
   readonly listening: boolean;
-  tell(decision: Decision): void;
+  /** `rpc`: its method is one of gRPC's, not a key of the application's own. */
+  tell(decision: Decision, rpc: boolean): void;
 }
 
 export const nobody: DecisionListener = { listening: false, tell() {} };

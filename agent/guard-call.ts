@@ -6,6 +6,7 @@
  * Bound: as many attempts as the policy names (5 at most), one pause. Each extra attempt holds a slot of the budget from its
  * pause to its end.
  */
+
 import { AsyncResource } from 'node:async_hooks';
 import { setMaxListeners } from 'node:events';
 import type { RetrySpec } from '../core/policy/model.js';
@@ -14,8 +15,9 @@ import { HedgePlan, hedgeDelayMs } from '../core/resilience/hedge.js';
 import type { Outcome } from '../core/resilience/outcome.js';
 import { noPushback, parsePushback } from '../core/resilience/pushback.js';
 import { type AttemptFailure, decideRetry } from '../core/resilience/retry.js';
+import { cacheNameOf } from './cache-name.js';
 import { Attempt, type Coordinator, coordinateBy } from './guard-attempt.js';
-import { cacheNameOf, fallBack } from './guard-fallback.js';
+import { fallBack } from './guard-fallback.js';
 import { LINGERING } from './guard-rare.js';
 import type { Judgement } from './guarded-function.js';
 import type { Pending } from './targets.js';

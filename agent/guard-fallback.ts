@@ -8,12 +8,12 @@
  * called off then; a handler is the application's own. What is at hand (cache, static, error) needs neither.
  */
 import { MeshError, messageOf } from '../core/errors.js';
-import type { FallbackSpec } from '../core/policy/model.js';
+import type { FallbackSpec, Source } from '../core/policy/model.js';
 import { degradedMarker, FallbackWalk } from '../core/resilience/fallback.js';
 import type { Outcome } from '../core/resilience/outcome.js';
+import { cacheNameOf } from './cache-name.js';
 import { currentContext } from './context.js';
 import type { Attempt } from './guard-attempt.js';
-import type { EngineOptions } from './guarded-function.js';
 import { FALLBACKS_MAX } from './surround.js';
 import type { Pending } from './targets.js';
 import { Expiry } from './timeouts.js';
@@ -66,7 +66,7 @@ export async function fallBack<T>(
   if (failedValue !== undefined) return failedValue;
   if (options.fallback === undefined) throw error;
   const value = await unlessAborted(options.signal, options.fallback(error));
-  call.target.tally.increment('degraded', 'caller');
+  told(call, undefined, 'caller', error);
   return value;
 }
 
@@ -208,9 +208,19 @@ function madeOf<T>(
 }
 
 /** The answer, or the error, is this entry's. */
-function tell<T>({ held, target }: Attempt<T>, { kind }: FallbackSpec, error: unknown): void {
+function tell<T>(call: Attempt<T>, { kind }: FallbackSpec, error: unknown): void {
+  told(call, call.held.surround?.fallback?.source, kind, error);
+}
+
+/** `source`: undefined for the caller's own, which no policy asks for. */
+function told<T>(
+  { target }: Attempt<T>,
+  source: Source | undefined,
+  kind: FallbackSpec['kind'] | 'caller',
+  error: unknown,
+): void {
   target.tally.increment('degraded', kind);
-  target.decide('degrade', held.surround?.fallback?.source, kind, degradedMarker(kind, reasonOf(error)));
+  target.decide('degrade', source, kind, degradedMarker(kind, reasonOf(error)));
 }
 
 function chosenError<T>({ held, target }: Attempt<T>, entry: Entry<'error'>, cause: unknown): MeshError {
@@ -229,15 +239,4 @@ function reasonOf(error: unknown): string {
   const code = typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined;
   if (typeof code === 'string') return code;
   return error instanceof Error ? error.name : 'failed';
-}
-
-/** Under which name a good answer is kept among those of `Targets.responses`; undefined: it isn't. */
-export function cacheNameOf(
-  callee: string,
-  { key, request }: Pick<EngineOptions<unknown>, 'key' | 'request'>,
-): string | undefined {
-  if (key === undefined) return undefined;
-  if (request === undefined) return `guard|${callee}|${key}`;
-  const asked = request();
-  return asked === undefined ? undefined : `http|${callee}|${key.length}|${key}|${asked}`;
 }

@@ -11,7 +11,6 @@ import type * as grpc from '@grpc/grpc-js';
 import { CallTools, type Elsewhere } from './call-tools.js';
 import { SurroundedCall } from './grpc-call.js';
 import { GuardedCall } from './guarded-call.js';
-import { OVERFLOW } from './overflow.js';
 import type { Surround } from './surround.js';
 import type { Target } from './target.js';
 import type { Targets } from './targets.js';
@@ -47,16 +46,16 @@ export function createInterceptor(
     if (path === lastPath && last !== undefined && !last.evicted) return last;
     const target = find(path);
     lastPath = path;
-    last = target.callee === OVERFLOW ? undefined : target;
+    last = target.overflow ? undefined : target;
     return target;
   };
   const find = (path: string): Target => {
     const known = bound.get(path);
     if (known !== undefined && !known.evicted) return known;
     if (bound.size >= METHODS_MAX) bound.clear();
-    const target = targets.get(name, path.startsWith('/') ? path.slice(1) : path);
+    const target = targets.ofMethod(name, path);
     // A place in the overflow is for one call: by the next there may be room.
-    if (target.callee !== OVERFLOW) bound.set(path, target);
+    if (!target.overflow) bound.set(path, target);
     return target;
   };
   return (options, nextCall) => {

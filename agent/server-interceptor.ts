@@ -8,7 +8,6 @@
 import type * as grpc from '@grpc/grpc-js';
 import { SELF } from './callee-name.js';
 import { InboundCall } from './inbound-call.js';
-import { OVERFLOW } from './overflow.js';
 import type { Target } from './target.js';
 import type { Targets } from './targets.js';
 
@@ -17,9 +16,9 @@ export function createServerInterceptor(targets: Targets): grpc.ServerIntercepto
   const targetOf = (path: string): Target => {
     const known = bound.get(path);
     if (known !== undefined && !known.evicted) return known;
-    const target = targets.get(SELF, path.startsWith('/') ? path.slice(1) : path);
+    const target = targets.ofMethod(SELF, path);
     // A place in the overflow is for one call: by the next there may be room.
-    if (target.callee !== OVERFLOW) bound.set(path, target);
+    if (!target.overflow) bound.set(path, target);
     return target;
   };
   return ({ path }, wire) => {

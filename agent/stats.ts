@@ -35,7 +35,7 @@ export interface CallStats {
   readonly latency: { readonly p50Ms: number; readonly p99Ms: number } | undefined;
   /** What policies in shadow would have done, by kind. */
   readonly would: { readonly [kind: string]: number };
-  /** `inventory-default@7` → `reject circuit_open` → how often; without a revision: by earlier ones. */
+  /** `inventory-default@7` → `reject circuit_open` → how often; without a revision: by earlier ones. `(no policy)`: the caller's own limits and fallbacks. */
   readonly decisions: { readonly [policy: string]: { readonly [what: string]: number } };
 }
 
@@ -51,6 +51,9 @@ export interface CalleeStats extends CallStats {
 export interface MeshStats {
   readonly [callee: string]: CalleeStats;
 }
+
+/** What decided where no policy did. */
+const NO_POLICY = '(no policy)';
 
 export function statsOf(targets: Targets): MeshStats {
   const sums = new Map<string, { whole: Sum; methods: Map<string, CallStats> }>();
@@ -137,8 +140,7 @@ class Sum {
 
   #addDecisions({ book }: Tally): void {
     for (const { kind, code, policy, revision, count } of book.entries) {
-      if (policy === '') continue;
-      const name = revision === 0 ? policy : `${policy}@${revision}`;
+      const name = policy === '' ? NO_POLICY : revision === 0 ? policy : `${policy}@${revision}`;
       const did = this.#decisions.get(name) ?? new Map<string, number>();
       this.#decisions.set(name, did);
       const what = `${kind} ${code}`;

@@ -80,6 +80,10 @@ export class Target {
   lastUsedAt = 0;
   /** No longer in the table: whoever holds on to it asks for a new one. */
   evicted = false;
+  /** Shared by what found no key of its own: a place in it is for one call, by the next there may be room. */
+  overflow = false;
+  /** Of a method that gRPC called, not of a key that the application chose: of those there are as many as services define. */
+  rpc = false;
   readonly tally = new Tally();
   /** Where a hedge waits for a percentile. */
   latency: RollingLatency | undefined = undefined;
@@ -173,7 +177,7 @@ export class Target {
     if (!this.#listener.listening) return;
     const { callee, method } = this;
     const { policy, revision } = source ?? { policy: '', revision: 0 };
-    this.#listener.tell({ kind, callee, method, policy, revision, code, text });
+    this.#listener.tell({ kind, callee, method, policy, revision, code, text }, this.rpc);
   }
 
   /**

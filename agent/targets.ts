@@ -3,7 +3,7 @@
  * policies change, `refresh` compiles every target anew in one go, so a call sees either the old or the new policies.
  *
  * Bound: `maxKeys` targets (10,000). Over it, the least recently used that hold nothing leave; if none can, further keys share
- * one overflow target with a circuit of its own: never unprotected in silence.
+ * one target of their callee, under its policies (`overflow.ts`): never unprotected in silence.
  */
 import type { Clock } from '../core/clock.js';
 import type { CircuitSpec, Effective } from '../core/policy/model.js';
@@ -19,9 +19,10 @@ import { type DecisionListener, nobody } from './decisions.js';
 import { Directions } from './directions.js';
 import { FallbackHandlers } from './fallback-handlers.js';
 import type { Logger } from './logger.js';
-import { OVERFLOW, overflowCircuit } from './overflow.js';
+import { OVERFLOW, Overflow, overflowCircuit } from './overflow.js';
 import { type CircuitChange, Parts, type PartsOptions, type Use } from './parts.js';
 import { RateShares } from './rate-shares.js';
+import { Room } from './room.js';
 import { Shadow } from './shadow.js';
 import { surroundOf } from './surround.js';
 import { type Cell, type Compiled, Target, type TargetOwner } from './target.js';
@@ -50,7 +51,7 @@ export interface TargetsOptions {
   effective(to: string, method: string): Effective;
   /** Of those, what policies in shadow would change; undefined: none would. */
   shadowed?(to: string, method: string): Effective | undefined;
-  /** A name is used for the first time, or again after it had to make room; one that found no room isn't told. Must not throw. */
+  /** A name is used for the first time, or again after it had to make room; one that found none of its own isn't told. Must not throw. */
   onNewCallee(to: string): void;
   onCircuit(change: CircuitChange): void;
   /** An attempt that a probe permit of the mesh let through has come to something. Must not throw. */
@@ -61,6 +62,8 @@ export interface TargetsOptions {
   onGone?(target: Target): void;
   readonly decisions?: DecisionListener;
   readonly maxKeys?: number;
+  /** Callees that have a target for what is over `maxKeys`. */
+  readonly overflowsMax?: number;
 }
 
 /** What waits in a line and must be told when the mesh closes. */
@@ -69,10 +72,6 @@ export interface Pending {
 }
 
 const MAX_KEYS = 10_000;
-/** Of the keys, so many leave at once, which makes room for a while and keeps the price of a look at all of them low. */
-const EVICTED_AT_ONCE = 0.1;
-/** After a look at all of them in which none could leave, so long passes before the next. */
-const FULL_FOR_MS = 1_000;
 
 export class Targets {
   readonly clock: Clock;
@@ -86,8 +85,6 @@ export class Targets {
   readonly rateShares: RateShares;
   /** What the mesh says of circuits. */
   readonly directions: Directions;
-  /** Calls that share the overflow target because every key is in use. */
-  overflowed = 0;
   readonly #options: TargetsOptions;
   readonly #parts: Parts;
   readonly #shadows: Parts;
@@ -101,9 +98,9 @@ export class Targets {
   #responses: ResponseCache<unknown> | undefined;
   readonly #maxKeys: number;
   #keys = 0;
-  #fullUntil = Number.NEGATIVE_INFINITY;
+  readonly #room: Room;
   #active: Target[] = [];
-  #overflow: Target | undefined;
+  readonly #overflow: Overflow;
   #overflowSpec: CircuitSpec | undefined;
   #closed = false;
   readonly #owner: TargetOwner = {
@@ -127,11 +124,25 @@ export class Targets {
     this.deadlines = new Deadlines(options.clock, this.#parts.permits);
     this.#shadows = new Parts({ ...options, rateShares: this.rateShares, shadow: true });
     this.#maxKeys = options.maxKeys ?? MAX_KEYS;
+    const busy = (target: Target, now: number) => this.#parts.busy(target, now);
+    this.#room = new Room(busy);
+    this.#overflow = new Overflow({
+      logger,
+      busy,
+      make: (callee) => this.#makeOverflow(callee),
+      left: (targets) => this.#left(targets),
+      ...(options.overflowsMax === undefined ? {} : { calleesMax: options.overflowsMax }),
+    });
   }
 
   /** Keys that are bound; at most `maxKeys`. */
   get size(): number {
     return this.#keys;
+  }
+
+  /** Calls that share a target of their callee because every key is in use. */
+  get overflowed(): number {
+    return this.#overflow.calls;
   }
 
   /** Permits that are out: 0 when no call is under way. */
@@ -146,7 +157,7 @@ export class Targets {
 
   /**
    * The target of a callee, for one method or (empty) the callee as a whole. Calls must set its `lastUsedAt`, and whoever keeps
-   * it asks again once it is `evicted`, or for each call while it is the overflow's. Throws `invalid_configuration` for what is no
+   * it asks again once it is `evicted`, or for each call while it is an `overflow`. Throws `invalid_configuration` for what is no
    * string.
    */
   get(callee: string, method = ''): Target {
@@ -158,23 +169,34 @@ export class Targets {
     return this.#byCallee.get(callee)?.get(method) ?? this.#bind(callee, method);
   }
 
+  /** That of a method of gRPC, which metrics name; what else stands for a method is a key of the application's own. */
+  ofMethod(callee: string, path: string): Target {
+    const target = this.get(callee, path.startsWith('/') ? path.slice(1) : path);
+    target.rpc = !target.overflow;
+    return target;
+  }
+
+  /** Whether this is a method of gRPC that was called. */
+  isRpc(callee: string, method: string): boolean {
+    return this.#byCallee.get(callee)?.get(method)?.rpc === true;
+  }
+
   #find(callee: string): Target {
     const target = this.#whole.get(callee) ?? this.#bind(callee, '');
-    if (target !== this.#overflow) this.#last = target;
+    if (!target.overflow) this.#last = target;
     return target;
   }
 
   /** Policies changed: from the next call on the new ones hold. State, epochs and windows are kept. */
   refresh(): void {
-    const all = this.#all();
-    for (const target of all) target.use(this.#compile(target.callee, target.method));
-    if (this.#overflow) this.#overflow.use(this.#compileOverflow());
+    for (const target of this.bound()) target.use(this.#compile(target.callee, target.method));
     this.#sweep();
   }
 
-  /** Calls into this service have none, whatever their policies say. */
-  circuit(callee: string, method = ''): CircuitView {
+  /** The circuit that the next call would meet. Calls into this service have none, whatever their policies say. */
+  circuit(callee: string, key = ''): CircuitView {
     if (callee === SELF) return noCircuit;
+    const method = this.#overflows(callee, key) ? OVERFLOW : key;
     const use = { callee, method, effective: this.#options.effective(callee, method) };
     const view = circuitView(this.#parts, use, this.clock.now(), (id) => this.directions.of(id));
     return view ?? shadowView(this.#shadows, callee, method, this.#options.shadowed?.(callee, method));
@@ -208,9 +230,7 @@ export class Targets {
 
   /** Every target that is bound, for whoever reads their counts. */
   bound(): Target[] {
-    const all = this.#all();
-    if (this.#overflow) all.push(this.#overflow);
-    return all;
+    return [...this.#all(), ...this.#overflow.all()];
   }
 
   /** Of the limits that the mesh shares: what was asked of each since the last time. */
@@ -268,22 +288,46 @@ export class Targets {
   #bind(callee: string, method: string): Target {
     // A string that no policy can name runs under `*`; what is no string is a variable that somebody forgot to set.
     if (typeof callee !== 'string') checkCallee(callee);
-    if (this.#keys >= this.#maxKeys && !this.#makeRoom()) return this.#shared(callee);
+    if (method === OVERFLOW) return this.#overflow.of(callee, this.clock.now());
+    if (this.#keys >= this.#maxKeys && !this.#makeRoom()) {
+      this.#overflow.calls++;
+      return this.#overflow.of(callee, this.clock.now());
+    }
     let methods = this.#byCallee.get(callee);
     if (!methods) {
       methods = new Map();
       this.#byCallee.set(callee, methods);
       this.#options.onNewCallee(callee);
     }
-    const target = new Target(callee, method, this.#compile(callee, method), this.#owner, this.#decisions);
-    target.lastUsedAt = this.clock.now();
+    const target = this.#make(callee, method);
     methods.set(method, target);
     if (method === '') this.#whole.set(callee, target);
     this.#keys++;
     return target;
   }
 
+  #make(callee: string, method: string): Target {
+    const target = new Target(callee, method, this.#compile(callee, method), this.#owner, this.#decisions);
+    target.lastUsedAt = this.clock.now();
+    return target;
+  }
+
+  #makeOverflow(callee: string): Target {
+    // Its policies are its own: the control plane has to know that they are asked for.
+    if (callee !== OVERFLOW && !this.#byCallee.has(callee)) this.#options.onNewCallee(callee);
+    const target = this.#make(callee, callee === OVERFLOW ? '' : OVERFLOW);
+    target.overflow = true;
+    return target;
+  }
+
+  /** Whether a key that isn't bound would find no place. */
+  #overflows(callee: string, key: string): boolean {
+    if (this.#keys < this.#maxKeys || this.#overflow.find(callee) === undefined) return false;
+    return !this.#byCallee.get(callee)?.has(key);
+  }
+
   #compile(callee: string, method: string): Compiled {
+    if (callee === OVERFLOW) return this.#compileOverflow();
     const effective = this.#options.effective(callee, method);
     const shadowed = this.#options.shadowed?.(callee, method);
     if (shadowed === undefined) return this.#compiled(callee, method, effective);
@@ -310,43 +354,29 @@ export class Targets {
     return this.#compiled(OVERFLOW, '', { ...general, circuit });
   }
 
-  #shared(callee: string): Target {
-    if (!this.#overflow) {
-      this.#overflow = new Target(OVERFLOW, '', this.#compileOverflow(), this.#owner, this.#decisions);
-      const fields = { callee, keys: this.#keys, maxKeys: this.#maxKeys };
-      this.#options.logger.warn(
-        fields,
-        'too many callees and methods in use: further ones share one circuit',
-      );
-    }
-    this.overflowed++;
-    return this.#overflow;
-  }
-
-  /** Lets the least recently used targets go that hold nothing; false if every one does. */
+  /** False if no key can leave. */
   #makeRoom(): boolean {
-    const now = this.clock.now();
-    if (now < this.#fullUntil) return false;
-    const idle = this.#all().filter((target) => !this.#parts.busy(target, now));
-    idle.sort((a, b) => a.lastUsedAt - b.lastUsedAt);
-    const leaving = idle.slice(0, Math.max(1, Math.floor(this.#maxKeys * EVICTED_AT_ONCE)));
-    for (const target of leaving) {
-      target.evicted = true;
-      this.#options.onGone?.(target);
-      const methods = this.#byCallee.get(target.callee);
-      methods?.delete(target.method);
-      if (target.method === '') this.#whole.delete(target.callee);
-      if (methods?.size === 0) this.#byCallee.delete(target.callee);
+    const leaving = this.#room.leaving(() => this.#all(), this.clock.now());
+    for (const { callee, method } of leaving) {
+      const methods = this.#byCallee.get(callee);
+      methods?.delete(method);
+      if (method === '') this.#whole.delete(callee);
+      if (methods?.size === 0) this.#byCallee.delete(callee);
       this.#keys--;
     }
-    if (leaving.length === 0) {
-      this.#fullUntil = now + FULL_FOR_MS;
-      return false;
+    if (leaving.length > 0) this.#left(leaving);
+    return leaving.length > 0;
+  }
+
+  /** They are in no table any more. */
+  #left(targets: readonly Target[]): void {
+    for (const target of targets) {
+      target.evicted = true;
+      this.#options.onGone?.(target);
     }
     this.#sweep();
     // Nobody may be reading the counts: those of whom has left are kept only while they are few.
     if (this.#active.length > this.#maxKeys) this.#active = this.#active.filter((target) => !target.evicted);
-    return true;
   }
 
   #sweep(): void {

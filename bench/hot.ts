@@ -263,7 +263,7 @@ async function main(): Promise<void> {
     conclude({
       title: `A call in process (hot), Node ${major}`,
       command: 'npm run bench:hot',
-      notes: `Medians of ${ROUNDS} interleaved rounds (least–greatest), through the public SDK of the built package, policies from a control plane; beside ${versions}. Interceptors: medians of ${PROCESSES} processes of each kind, in which short slices of calls with it and without take turns. The real call's CPU is client and server together, on loopback.`,
+      notes: `Medians of ${ROUNDS} interleaved rounds (least–greatest), \`guard\` through the public SDK of the built package, policies from a control plane; beside ${versions}. Interceptors and bytes: the built agent by itself, under the same policies; medians of ${PROCESSES} processes of each kind, in which short slices of calls with it and without take turns. The real call's CPU is client and server together, on loopback.`,
       rows: out.rows,
       figures: out.figures,
     });

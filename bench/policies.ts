@@ -15,6 +15,7 @@ export const policies = {
     attemptTimeout: '2s',
     idempotent: true,
     retry: { attempts: 3 },
+    hedge: { delay: '1s' },
     circuit: { slowCall: '1s' },
     bulkhead: { maxConcurrent: 50, maxQueue: 20, queueTimeout: '1s', shares: { critical: '60%' } },
     rateLimit: { rate: 100_000_000 },

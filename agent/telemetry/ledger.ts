@@ -7,7 +7,7 @@ import type { Attributes } from '@opentelemetry/api';
 import type { Source } from '../../core/policy/model.js';
 import type { DecisionKind } from '../decisions.js';
 import type { Target } from '../target.js';
-import { attributeNames, isRpcMethod, type MetricName } from './metrics.js';
+import { attributeNames, codeAttributes, type MetricName } from './metrics.js';
 import type { Series } from './series.js';
 
 /** Of a tally, when it was looked at. */
@@ -18,26 +18,24 @@ interface Seen {
   readonly slow: number;
   readonly queued: number;
   readonly queuedMs: number;
-  /** Fallbacks that the application gave with the call. */
-  readonly callers: number;
 }
 
-const nothing: Seen = { ok: 0, failed: 0, neutral: 0, slow: 0, queued: 0, queuedMs: 0, callers: 0 };
+const nothing: Seen = { ok: 0, failed: 0, neutral: 0, slow: 0, queued: 0, queuedMs: 0 };
 
-/** Where a decision counts, and under which attribute its code is told; without one it has none. */
-const metricOf: { readonly [K in DecisionKind]: { metric: MetricName; code?: string; kind?: string } } = {
-  reject: { metric: 'rejections', code: attributeNames.error },
+/** Where a decision counts. */
+const metricOf: { readonly [K in DecisionKind]: { metric: MetricName; kind?: string } } = {
+  reject: { metric: 'rejections' },
   timeout: { metric: 'timeouts' },
-  retry: { metric: 'retries', code: attributeNames.error },
-  'give-up': { metric: 'giveUps', code: attributeNames.error },
+  retry: { metric: 'retries' },
+  'give-up': { metric: 'giveUps' },
   hedge: { metric: 'hedges' },
-  degrade: { metric: 'fallbacks', code: attributeNames.fallback },
-  'would-reject': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'reject' },
-  'would-timeout': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'timeout' },
-  'would-retry': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'retry' },
-  'would-hedge': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'hedge' },
-  'would-degrade': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'degrade' },
-  'would-eject': { metric: 'shadowDecisions', code: attributeNames.error, kind: 'eject' },
+  degrade: { metric: 'fallbacks' },
+  'would-reject': { metric: 'shadowDecisions', kind: 'reject' },
+  'would-timeout': { metric: 'shadowDecisions', kind: 'timeout' },
+  'would-retry': { metric: 'shadowDecisions', kind: 'retry' },
+  'would-hedge': { metric: 'shadowDecisions', kind: 'hedge' },
+  'would-degrade': { metric: 'shadowDecisions', kind: 'degrade' },
+  'would-eject': { metric: 'shadowDecisions', kind: 'eject' },
 };
 
 export class Ledger {
@@ -50,10 +48,10 @@ export class Ledger {
 
   /** Enters what this target has counted since the last time. */
   settle(target: Target): void {
-    const base = placeOf(target.callee, target.method);
+    const base = placeOf(target.callee, target.rpc ? target.method : '');
     this.#decisions(target, base);
-    const { ok, failed, neutral, slow, queued, queuedMs, degraded } = target.tally;
-    const seen = { ok, failed, neutral, slow, queued, queuedMs, callers: degraded.caller ?? 0 };
+    const { ok, failed, neutral, slow, queued, queuedMs } = target.tally;
+    const seen = { ok, failed, neutral, slow, queued, queuedMs };
     const last = this.#seen.get(target) ?? nothing;
     this.#seen.set(target, seen);
     this.#calls(target, base, {
@@ -66,11 +64,10 @@ export class Ledger {
     const line = by(base, bulkhead?.source);
     this.#add('queueCalls', line, queued - last.queued);
     this.#add('queueTime', line, (queuedMs - last.queuedMs) / 1_000);
-    this.#add('fallbacks', { ...base, [attributeNames.fallback]: 'caller' }, seen.callers - last.callers);
   }
 
   #calls(
-    { callee, method, effective }: Target,
+    { callee, method, rpc, effective }: Target,
     base: Attributes,
     counts: { [outcome: string]: number },
   ): void {
@@ -87,7 +84,7 @@ export class Ledger {
           count,
         );
       if (!circuit) continue;
-      const where = placeOf(callee, circuit.value.per === 'method' ? method : '');
+      const where = placeOf(callee, rpc && circuit.value.per === 'method' ? method : '');
       this.#add(
         'circuitCalls',
         { ...where, [attributeNames.policy]: circuit.source.policy, ...outcome },
@@ -101,13 +98,15 @@ export class Ledger {
       const count = entry.count - entry.told;
       if (count === 0) continue;
       entry.told = entry.count;
-      const { metric, code, kind } = metricOf[entry.kind];
+      const { metric, kind } = metricOf[entry.kind];
+      // Of a limit of time there is one code.
+      const code = metric === 'timeouts' ? {} : { [codeAttributes[entry.kind]]: entry.code };
       this.#add(
         metric,
         {
           ...base,
           ...(kind === undefined ? {} : { [attributeNames.decision]: kind }),
-          ...(code === undefined ? {} : { [code]: entry.code }),
+          ...code,
           ...(entry.policy === '' ? {} : { [attributeNames.policy]: entry.policy }),
         },
         count,
@@ -124,8 +123,8 @@ function by(place: Attributes, source: Source | undefined): Attributes {
   return source === undefined ? place : { ...place, [attributeNames.policy]: source.policy };
 }
 
-/** A callee and, where it is gRPC's, the method. */
+/** A callee, and the method that gRPC called; empty: the callee as a whole, whatever keys it has. */
 export function placeOf(callee: string, method: string): Attributes {
   const whole = { [attributeNames.callee]: callee };
-  return isRpcMethod(method) ? { ...whole, [attributeNames.method]: method } : whole;
+  return method === '' ? whole : { ...whole, [attributeNames.method]: method };
 }

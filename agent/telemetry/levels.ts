@@ -12,10 +12,12 @@ const { policy, state } = attributeNames;
 
 export function readLevels(targets: Targets, series: Series): void {
   series.zero();
+  const place = (callee: string, method: string) =>
+    placeOf(callee, targets.isRpc(callee, method) ? method : '');
   for (const { callee, method, policy: name, to } of targets.circuits())
-    series.add('circuitState', { ...placeOf(callee, method), [policy]: name, [state]: to }, 1);
+    series.add('circuitState', { ...place(callee, method), [policy]: name, [state]: to }, 1);
   for (const { callee, method, policy: name, inUse, limit, queued } of targets.bulkheads()) {
-    const where: Attributes = { ...placeOf(callee, method), [policy]: name };
+    const where: Attributes = { ...place(callee, method), [policy]: name };
     series.add('bulkheadUsage', where, inUse);
     series.add('bulkheadLimit', where, limit);
     series.add('queueLength', where, queued);

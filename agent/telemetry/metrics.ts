@@ -5,6 +5,8 @@
  * Names follow OpenTelemetry's semantic conventions: lower case and dots, counters of things in the plural, `usage` and `limit`,
  * units of UCUM with annotations for what is counted, `rpc.method` and `error.type` where they mean what they mean everywhere.
  */
+import type { DecisionKind } from '../decisions.js';
+
 export type InstrumentKind = 'counter' | 'up-down-counter' | 'gauge';
 
 export const attributeNames = {
@@ -13,7 +15,7 @@ export const attributeNames = {
   /** Set where another mesh of the process has the same name. */
   instance: 'switchgear.instance',
   callee: 'switchgear.callee',
-  /** `shop.v1.Inventory/Reserve`; absent: the callee as a whole. */
+  /** `shop.v1.Inventory/Reserve`, where gRPC called it; absent: the callee as a whole. */
   method: 'rpc.method',
   /** Which part of a resource a guarded call was about. In events alone: there may be any number of them. */
   key: 'switchgear.key',
@@ -23,6 +25,9 @@ export const attributeNames = {
   state: 'switchgear.circuit.state',
   fallback: 'switchgear.fallback.kind',
   decision: 'switchgear.decision.kind',
+  /** Why, as a word of a closed set, where nothing went wrong that could be an error's type. */
+  why: 'switchgear.decision.reason',
+  /** In words. In events alone. */
   reason: 'switchgear.reason',
   error: 'error.type',
 } as const;
@@ -37,7 +42,23 @@ export interface MetricSpec {
   readonly attributes: readonly string[];
 }
 
-const { callee, method, policy, outcome, state, fallback, decision, error } = attributeNames;
+const { callee, method, policy, outcome, state, fallback, decision, why, error } = attributeNames;
+
+/** Under which attribute the code of a decision is told, on spans and in metrics: `error.type` is for what went wrong. */
+export const codeAttributes: { readonly [K in DecisionKind]: string } = {
+  reject: error,
+  timeout: error,
+  retry: error,
+  'give-up': why,
+  hedge: why,
+  degrade: fallback,
+  'would-reject': error,
+  'would-timeout': error,
+  'would-retry': error,
+  'would-hedge': why,
+  'would-degrade': fallback,
+  'would-eject': why,
+};
 
 export const metricSpecs = {
   calls: {
@@ -80,14 +101,14 @@ export const metricSpecs = {
     kind: 'counter',
     unit: '{attempt}',
     description: 'Retries and hedges that were not made although the policy names them, by reason',
-    attributes: [callee, method, error, policy],
+    attributes: [callee, method, why, policy],
   },
   hedges: {
     name: 'switchgear.hedges',
     kind: 'counter',
     unit: '{attempt}',
-    description: 'Attempts beside one that is slow',
-    attributes: [callee, method, policy],
+    description: 'Attempts beside one that is slow, or after one that failed before it was',
+    attributes: [callee, method, why, policy],
   },
   fallbacks: {
     name: 'switchgear.fallbacks',
@@ -101,7 +122,7 @@ export const metricSpecs = {
     kind: 'counter',
     unit: '{decision}',
     description: 'What policies in shadow would have done',
-    attributes: [callee, method, decision, error, policy],
+    attributes: [callee, method, decision, error, why, fallback, policy],
   },
   queueCalls: {
     name: 'switchgear.queue.calls',
@@ -170,17 +191,9 @@ export const metricSpecs = {
     name: 'switchgear.overflow.calls',
     kind: 'counter',
     unit: '{call}',
-    description: 'Calls beyond 10,000 callees and methods in use, which share one circuit',
+    description: 'Calls beyond 10,000 callees, methods and keys in use, which share what their callee has',
     attributes: [],
   },
 } as const satisfies { readonly [name: string]: MetricSpec };
 
 export type MetricName = keyof typeof metricSpecs;
-
-/** A method as gRPC names it; what else stands for a method is a key of the application's own. */
-const rpcMethod = /^[\w.]+\/\w+$/;
-
-/** Whether a target's method is one of gRPC's: of those there are as many as services define, of keys any number. */
-export function isRpcMethod(method: string): boolean {
-  return rpcMethod.test(method);
-}

@@ -5,7 +5,7 @@
  */
 import { type Attributes, ProxyTracerProvider, trace } from '@opentelemetry/api';
 import type { Decision } from '../decisions.js';
-import { attributeNames, isRpcMethod } from './metrics.js';
+import { attributeNames, codeAttributes } from './metrics.js';
 
 /** What a process has that registered no tracing. */
 const none = new ProxyTracerProvider().getDelegate();
@@ -16,23 +16,27 @@ export function isTracing(): boolean {
   return !(provider instanceof ProxyTracerProvider) || provider.getDelegate() !== none;
 }
 
-/** Must not throw, whatever the span does. */
-export function addSpanEvent(decision: Decision): void {
+/** `rpc`: the method is one of gRPC's. Must not throw, whatever the span does. */
+export function addSpanEvent(decision: Decision, rpc: boolean): void {
   try {
     const span = trace.getActiveSpan();
-    if (span?.isRecording() === true) span.addEvent(`switchgear.${decision.kind}`, attributesOf(decision));
+    if (span?.isRecording() === true)
+      span.addEvent(`switchgear.${decision.kind}`, attributesOf(decision, rpc));
   } catch {
     // A span of the application's own making; the call doesn't depend on it.
   }
 }
 
-function attributesOf({ callee, method, policy, revision, code, text }: Decision): Attributes {
+function attributesOf(
+  { kind, callee, method, policy, revision, code, text }: Decision,
+  rpc: boolean,
+): Attributes {
   const attributes: Attributes = {
     [attributeNames.callee]: callee,
-    [attributeNames.error]: code,
+    [codeAttributes[kind]]: code,
     [attributeNames.reason]: text,
   };
-  if (method !== '') attributes[isRpcMethod(method) ? attributeNames.method : attributeNames.key] = method;
+  if (method !== '') attributes[rpc ? attributeNames.method : attributeNames.key] = method;
   if (policy !== '') {
     attributes[attributeNames.policy] = policy;
     attributes[attributeNames.revision] = revision;

@@ -52,7 +52,7 @@ export const degradedHeader = 'switchgear-degraded';
 const REASON_CHARACTERS_MAX = 200;
 
 /** `<kind>; <reason>`, for example `cache; circuit_open`. What can't stand in metadata is left out of the reason. */
-export function degradedMarker(kind: FallbackSpec['kind'], reason: string): string {
+export function degradedMarker(kind: FallbackSpec['kind'] | 'caller', reason: string): string {
   return `${kind}; ${reason
     .slice(0, REASON_CHARACTERS_MAX)
     .replace(/[^\x20-\x7e]+/g, ' ')

@@ -2,8 +2,9 @@
  * Telemetry of a mesh as an application has it: an SDK registered in the process, a policy from the control plane, calls over gRPC
  * and `guard`, and what is to be seen of them. And without an SDK: nothing of one is loaded.
  */
+
 import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
+import { inspect, promisify } from 'node:util';
 import * as grpc from '@grpc/grpc-js';
 import { expect } from 'chai';
 import { connect, type Decision, type Mesh, type MeshEvents } from '../../sdk/index.js';
@@ -158,7 +159,9 @@ describe('the telemetry of a mesh', () => {
     leave();
     await rejectionOf(mesh.guard('inventory', () => 1));
     expect(heard).to.have.length(2);
-    const { inventory } = mesh.stats();
+    const stats = mesh.stats();
+    expect(inspect(stats), 'as a console prints it').to.include("{ 'reject circuit_open': 2 }");
+    const { inventory } = stats;
     expect(inventory?.policies).to.deep.equal({ 'inventory-default': 8 });
     expect(inventory?.decisions).to.deep.equal({
       'inventory-default@7': { 'reject circuit_open': 1 },

@@ -31,6 +31,7 @@ export function bench(
   options: {
     random?: Random;
     maxKeys?: number;
+    overflowsMax?: number;
     start?: number;
     decisions?: DecisionListener;
     /** What policies in shadow would change. */
@@ -74,6 +75,7 @@ export function bench(
         made.listener(change);
       },
       ...(options.maxKeys === undefined ? {} : { maxKeys: options.maxKeys }),
+      ...(options.overflowsMax === undefined ? {} : { overflowsMax: options.overflowsMax }),
       ...(options.decisions === undefined ? {} : { decisions: options.decisions }),
       ...(options.onGone === undefined ? {} : { onGone: options.onGone }),
     }),

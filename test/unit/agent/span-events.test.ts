@@ -59,14 +59,69 @@ describe('decisions', () => {
     expect(names).to.deep.equal(['switchgear.reject', 'switchgear.degrade']);
   });
 
+  it('have a type of error where something went wrong, and a reason or a kind where nothing did', async () => {
+    const tracing = registerTracing();
+    const { targets } = await open();
+    const target = targets.get('inventory');
+    const told = [
+      ['retry', 'UNAVAILABLE', 'error.type'],
+      ['timeout', 'deadline_exceeded', 'error.type'],
+      ['would-reject', 'circuit_open', 'error.type'],
+      ['give-up', 'attempts', 'switchgear.decision.reason'],
+      ['hedge', 'slow', 'switchgear.decision.reason'],
+      ['would-hedge', 'slow', 'switchgear.decision.reason'],
+      ['would-eject', 'failure_rate', 'switchgear.decision.reason'],
+      ['degrade', 'static', 'switchgear.fallback.kind'],
+      ['would-degrade', 'static', 'switchgear.fallback.kind'],
+    ] as const;
+    await tracing.within('call', async () => {
+      for (const [kind, code] of told) target.decide(kind, undefined, code, 'in words');
+    });
+    expect(tracing.span('call').events.map(({ name, attributes }) => [name, attributes])).to.deep.equal(
+      told.map(([kind, code, attribute]) => [
+        `switchgear.${kind}`,
+        { 'switchgear.callee': 'inventory', [attribute]: code, 'switchgear.reason': 'in words' },
+      ]),
+    );
+  });
+
+  it('tell of a caller’s own fallback, which no policy asks for', async () => {
+    const tracing = registerTracing();
+    const { targets, emitter } = await open();
+    const heard: Decision[] = [];
+    emitter.on('decision', (decision) => heard.push(decision));
+    await tracing.within('call', () => guard(targets, 'inventory', fails, { fallback: () => 1 }));
+    await settled();
+    expect(heard[1]).to.deep.equal({
+      kind: 'degrade',
+      callee: 'inventory',
+      method: '',
+      policy: '',
+      revision: 0,
+      code: 'caller',
+      text: 'caller; circuit_open',
+    });
+    const [, event] = tracing.span('call').events;
+    expect([event?.name, event?.attributes]).to.deep.equal([
+      'switchgear.degrade',
+      {
+        'switchgear.callee': 'inventory',
+        'switchgear.fallback.kind': 'caller',
+        'switchgear.reason': 'caller; circuit_open',
+      },
+    ]);
+  });
+
   it('name the gRPC method, or the key of a guarded call', async () => {
     const tracing = registerTracing();
     const { targets } = await open();
-    await tracing.within('keyed', () => rejectionOf(guard(targets, 'inventory', fails, { key: 'tenant-1' })));
-    await tracing.within('method', async () =>
-      targets.get('inventory', 'shop.v1.Inventory/Reserve').reject('overloaded', 'too much'),
+    await tracing.within('keyed', () =>
+      rejectionOf(guard(targets, 'inventory', fails, { key: 'tenant/42' })),
     );
-    expect(tracing.span('keyed').events[0]?.attributes).to.include({ 'switchgear.key': 'tenant-1' });
+    await tracing.within('method', async () =>
+      targets.ofMethod('inventory', 'shop.v1.Inventory/Reserve').reject('overloaded', 'too much'),
+    );
+    expect(tracing.span('keyed').events[0]?.attributes).to.include({ 'switchgear.key': 'tenant/42' });
     expect(tracing.span('method').events[0]?.attributes).to.include({
       'rpc.method': 'shop.v1.Inventory/Reserve',
     });

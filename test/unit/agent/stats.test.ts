@@ -37,6 +37,7 @@ describe('the stats of a mesh', () => {
       decisions: {
         'inventory-default@7': { 'reject circuit_open': 1 },
         'inventory-default@8': { 'reject circuit_open': 1 },
+        '(no policy)': { 'degrade caller': 1 },
       },
       methods: {},
     });

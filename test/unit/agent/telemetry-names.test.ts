@@ -2,7 +2,7 @@
  * The names of metrics and attributes: as OpenTelemetry wants them, and as the documentation says.
  */
 import { expect } from 'chai';
-import { attributeNames, isRpcMethod, metricSpecs } from '../../../agent/telemetry/metrics.js';
+import { attributeNames, metricSpecs } from '../../../agent/telemetry/metrics.js';
 import { readDocument } from '../../support/markdown.js';
 import { metricsTable } from '../../support/metrics-table.js';
 
@@ -36,12 +36,5 @@ describe('the names of metrics', () => {
   it('have attributes of our own namespace, or of the conventions', () => {
     for (const name of attributes) expect(name).to.match(/^(switchgear(\.[a-z]+)+|rpc\.method|error\.type)$/);
     for (const spec of specs) expect(attributes).to.include.members([...spec.attributes]);
-  });
-
-  it('take for a method what gRPC calls one', () => {
-    for (const method of ['shop.v1.Inventory/Reserve', 'Echo/Unary'])
-      expect(isRpcMethod(method), method).to.equal(true);
-    for (const key of ['', 'tenant-1', 'a/b/c', '/a/b', 'users/7?x', 'shop.v1.Inventory/'])
-      expect(isRpcMethod(key), key).to.equal(false);
   });
 });

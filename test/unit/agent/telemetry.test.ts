@@ -55,8 +55,8 @@ describe('metrics', () => {
   it('count calls by callee, gRPC method and outcome', async () => {
     const { targets, collect } = measured();
     await guard(targets, 'inventory', () => 1);
-    targets.get('inventory', reserve).count('success', 1);
-    targets.get('inventory', reserve).count('neutral', 1);
+    targets.ofMethod('inventory', reserve).count('success', 1);
+    targets.ofMethod('inventory', reserve).count('neutral', 1);
     await rejectionOf(guard(targets, 'inventory', fails));
     const seen = await collect();
     expect(
@@ -87,11 +87,31 @@ describe('metrics', () => {
 
   it('count the calls of a resource together, whatever keys it is asked for', async () => {
     const { targets, collect } = measured();
-    for (let i = 0; i < 20; i++) await guard(targets, 'postgres', () => 1, { key: `tenant-${i}` });
+    for (let i = 0; i < 20; i++) await guard(targets, 'postgres', () => 1, { key: `tenant/${i}` });
     const points = (await collect()).points('switchgear.calls');
     expect(points).to.have.length(1);
     expect(points[0]).to.deep.include({ value: 20 });
     expect(points[0]?.attributes).to.not.have.property('rpc.method');
+  });
+
+  it('show the circuits and slots of keys together, and those of methods that gRPC called apart', async () => {
+    const perKey = { circuit: circuitSpec({ per: 'method' }), bulkhead: bulkheadSpec(1, { per: 'method' }) };
+    const { targets, collect } = measured(effectiveOf(perKey));
+    for (let i = 0; i < 20; i++) await guard(targets, 'inventory', () => 1, { key: `tenant/${i}` });
+    targets.ofMethod('inventory', `/${reserve}`).count('success', 1);
+    const seen = await collect();
+    for (const metric of [
+      'switchgear.circuit.state',
+      'switchgear.circuit.calls',
+      'switchgear.bulkhead.limit',
+    ])
+      expect(
+        seen.points(metric, callee).map(({ attributes, value }) => [attributes['rpc.method'], value]),
+        metric,
+      ).to.have.deep.members([
+        [undefined, 20],
+        [reserve, 1],
+      ]);
   });
 
   it('count rejections by code and policy, and show the circuit that made them', async () => {
@@ -124,7 +144,9 @@ describe('metrics', () => {
     await call;
     const seen = await collect();
     expect(seen.sum('switchgear.retries', { ...policy, 'error.type': 'UNAVAILABLE' })).to.equal(2);
-    expect(seen.sum('switchgear.give_ups', policy)).to.equal(1);
+    expect(seen.sum('switchgear.give_ups', { ...policy, 'switchgear.decision.reason': 'attempts' })).to.equal(
+      1,
+    );
     expect(seen.sum('switchgear.calls', { ...callee, 'switchgear.outcome': 'failure' })).to.equal(3);
   });
 
@@ -136,8 +158,25 @@ describe('metrics', () => {
     clock.advance(100);
     await call;
     const seen = await collect();
-    expect(seen.sum('switchgear.hedges', policy)).to.equal(1);
+    expect(seen.sum('switchgear.hedges', { ...policy, 'switchgear.decision.reason': 'slow' })).to.equal(1);
     expect(seen.sum('switchgear.timeouts', policy)).to.equal(1);
+  });
+
+  it('call nothing an error that is none, of policies in shadow either', async () => {
+    const { targets, collect } = measured();
+    const target = targets.get('inventory');
+    const kinds = ['give-up', 'hedge', 'degrade', 'would-hedge', 'would-degrade', 'would-eject'] as const;
+    for (const kind of kinds) target.decide(kind, { policy: 'p', revision: 1 }, 'x', '');
+    for (const kind of ['reject', 'would-timeout'] as const)
+      target.decide(kind, { policy: 'p', revision: 1 }, 'wrong', '');
+    target.reject('overloaded', '');
+    const seen = await collect();
+    const types = ['rejections', 'give_ups', 'hedges', 'fallbacks', 'shadow.decisions'].flatMap((name) =>
+      seen.points(`switchgear.${name}`).map(({ attributes }) => attributes['error.type']),
+    );
+    expect(types.filter((type) => type !== undefined)).to.deep.equal(['overloaded', 'wrong']);
+    const whys = (why: string) => ({ 'switchgear.decision.kind': why, 'switchgear.decision.reason': 'x' });
+    expect(seen.sum('switchgear.shadow.decisions', whys('eject'))).to.equal(1);
   });
 
   it("count fallbacks by kind: a policy's with its name, the application's own without", async () => {
@@ -306,7 +345,7 @@ describe('metrics', () => {
       effectiveOf({ circuit: opensAtOnce, bulkhead: bulkheadSpec(1, { maxQueue: 1 }) }),
     );
     await rejectionOf(guard(targets, 'inventory', fails));
-    const target = targets.get('inventory', reserve);
+    const target = targets.ofMethod('inventory', reserve);
     const source = { policy: 'p', revision: 1 };
     for (const kind of ['retry', 'timeout', 'give-up', 'hedge', 'degrade', 'would-retry'] as const)
       target.decide(kind, source, 'x', '');
