@@ -36,6 +36,7 @@ export async function guardedFetch(
   // What fetch would throw is the application's fault: told before it counts as the callee's.
   const known = repeatable || request.body instanceof ReadableStream;
   new Request(`http://service.invalid${path}`, known ? request : { ...request, body: null });
+  parts.pool.load();
   const call = new FetchCall(parts, path, request, inherit(criticality), signal ?? undefined, repeatable);
   const answer = await call.make(service, {
     key,

@@ -33,6 +33,11 @@ export class Pool {
     return this.#agent;
   }
 
+  /** Loads what connects, at the first call: it takes longer than some attempts may, and is not their time. */
+  load(): void {
+    void this.agent;
+  }
+
   /** An exchange begins, and is under way until then. */
   holds(over: Promise<void>): void {
     this.#open++;
