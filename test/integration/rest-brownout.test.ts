@@ -198,7 +198,7 @@ describe('brownout rules over REST', () => {
       { level: 1, when: { openCircuits: 9 } },
     ];
     expect((await sg.put(path, { rules })).status).to.equal(200);
-    context.roster.circuitRows = [circuitRow('checkout/c1', 'open')];
+    context.roster.circuitRows = [circuitRow('checkout/c1', 'open', { retryAfterMs: 5000 })];
     for (let second = 0; second < 7; second++) {
       clock.advance(1000);
       await new Promise((resolve) => setImmediate(resolve));
