@@ -11,7 +11,11 @@ const query = { from: 'checkout', to: 'inventory', method: 'shop.v1.Inventory/Re
 const older = ['timeout', 'attemptTimeout', 'streamTimeout', 'idempotent', 'circuit', 'bulkhead'];
 
 function notesOf(documents: object[], able: readonly string[] | undefined, to = query.to): string[] {
-  const { notes } = explain(new PolicyIndex(revisions(...documents)), { ...query, to }, able);
+  const { notes } = explain(
+    new PolicyIndex(revisions(...documents)),
+    { ...query, to },
+    able && [{ capabilities: able }],
+  );
   return notes.map(({ kind, message }) => `${kind}: ${message}`);
 }
 
@@ -93,6 +97,28 @@ describe('notes', () => {
       ]);
       expect(approximated(cluster, capabilities)).to.deep.equal([]);
       expect(approximated(cluster, undefined)).to.deep.equal([]);
+    });
+
+    it('say nothing of agents that refuse the policy whole, and whom they are about', () => {
+      const document = {
+        policy: 'p',
+        match: { to: '*' },
+        spec: { rateLimit: { rate: 5, scope: 'cluster' } },
+      };
+      expect(approximated(document.spec, older)).to.deep.equal([]);
+      const groups = [
+        {
+          capabilities: older,
+          who: '1 of 3 agents (version 1)',
+          keep: (policy: string) => `they keep ${policy}@0`,
+        },
+        { capabilities: ['rateLimit'], who: '2 of 3 agents (version 2)' },
+      ];
+      const { notes } = explain(new PolicyIndex(revisions(document)), query, groups);
+      expect(notes.map(({ message }) => message)).to.deep.equal([
+        "p@1 is refused whole by 1 of 3 agents (version 1), which can't enforce rateLimit; they keep p@0",
+        'rateLimit.scope: cluster of p@1 is enforced by 2 of 3 agents (version 2), each for itself',
+      ]);
     });
 
     it('of a rate limit say so only of agents that are not granted any', () => {
