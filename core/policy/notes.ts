@@ -16,9 +16,20 @@ import { breaches, factsOf } from './rules.js';
 import { givers, nameOf, winnerOf, writtenOf } from './sources.js';
 import { formatRate } from './units.js';
 
-/** Something true of the answer that its fields don't show. `partial`: a section is about some of these calls alone. */
+/**
+ * Something true of the answer that its fields don't show. `partial`: a section is about some of these calls alone; `interplay`: two
+ * that are right by themselves harm each other.
+ */
 export interface Note {
-  readonly kind: 'unprotected' | 'refused' | 'approximated' | 'idle' | 'partial' | 'shadow' | 'rollout';
+  readonly kind:
+    | 'unprotected'
+    | 'refused'
+    | 'approximated'
+    | 'idle'
+    | 'partial'
+    | 'interplay'
+    | 'shadow'
+    | 'rollout';
   readonly message: string;
 }
 
@@ -85,6 +96,7 @@ export function* notesOf({ matching, held, enforced, able, reached }: NotesQuery
   for (const message of idleOutside(held, enforced)) yield { kind: 'idle', message };
   for (const message of idleFields(enforced, matching)) yield { kind: 'idle', message };
   for (const message of partialSections(enforced)) yield { kind: 'partial', message };
+  for (const message of hedgedOutliers(enforced, matching)) yield { kind: 'interplay', message };
 }
 
 function rolloutMessage(name: string, entry: PolicyRevision, reached: NotesQuery['reached']): string {
@@ -189,6 +201,14 @@ function* idleBurst(held: Effective, matching: readonly PolicyRevision[]): Itera
   const most = Math.floor((rate * grantIntervalMs(rateLimit.value)) / perMs);
   if (isRecord(written) && written.burst !== undefined && burst > most)
     yield `rateLimit.burst of ${nameOf(rateLimit.source)} has no effect above ${most}, what the mesh is granted at a time with scope: cluster`;
+}
+
+/** grpc-js counts every status but OK against an instance: also the cancel that ends a hedge which came second. */
+function* hedgedOutliers(held: Effective, matching: readonly PolicyRevision[]): IterableIterator<string> {
+  const { hedge, idempotent } = held;
+  const { outlier } = merge(matching.filter(({ policy }) => policy.match.method === undefined));
+  if (!hedge || idempotent?.value !== true || !outlier) return;
+  yield `outlier of ${nameOf(outlier.source)} counts each attempt that hedge of ${nameOf(hedge.source)} cancels, since another came first, as a failure of its instance, and may leave well ones out: take one of the two, or a hedge.delay that few calls reach and a higher outlier.failureRate`;
 }
 
 /** The sections that are not about every kind of call. Which kind a method is, no policy says. */

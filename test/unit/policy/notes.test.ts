@@ -233,6 +233,34 @@ describe('notes', () => {
         expect(notesOfSpec(spec, 'partial')).to.deep.equal(notes.map((note) => `partial: ${note}`)));
   });
 
+  describe('of hedges under outlier detection', () => {
+    const match = { to: 'inventory', method: query.method };
+    const hedged = { policy: 'h', match, spec: { idempotent: true, hedge: {} } };
+    const watched = { policy: 'o', match: { to: 'inventory' }, spec: { outlier: {} } };
+    const interplay = (...documents: object[]) =>
+      notesOf(documents, capabilities).filter((note) => note.startsWith('interplay'));
+
+    it('say that what a hedge cancels counts against well instances, whichever policies the two come from', () => {
+      const note =
+        'outlier of o@2 counts each attempt that hedge of h@1 cancels, since another came first, as a failure of its instance, and may leave well ones out: ' +
+        'take one of the two, or a hedge.delay that few calls reach and a higher outlier.failureRate';
+      expect(interplay(hedged, watched)).to.deep.equal([`interplay: ${note}`]);
+      const both = { policy: 'p', match: { to: '*' }, spec: { ...hedged.spec, outlier: {} } };
+      expect(interplay(both)[0]).to.match(/^interplay: outlier of p@1 counts .* hedge of p@1/);
+      // An outlier section of a method has no effect itself, and hides none that has.
+      const idle = { ...hedged, spec: { ...hedged.spec, outlier: { interval: '1s' } } };
+      expect(interplay(idle, watched)).to.deep.equal([`interplay: ${note}`]);
+    });
+
+    it('say nothing where one of the two does nothing', () => {
+      expect(interplay(hedged)).to.deep.equal([]);
+      expect(interplay(watched)).to.deep.equal([]);
+      expect(interplay({ ...hedged, spec: { ...hedged.spec, outlier: {} } })).to.deep.equal([]);
+      expect(interplay(hedged, { ...watched, mode: 'off' })).to.deep.equal([]);
+      expect(interplay({ ...hedged, mode: 'shadow' }, watched)).to.deep.equal([]);
+    });
+  });
+
   describe('of calls into the service itself', () => {
     it('name the sections that are not enforced there, and who gives them', () => {
       // `*` is every callee of this service, and so not the service itself.
