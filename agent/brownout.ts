@@ -3,7 +3,7 @@
  * into a map and reads no clock: the end of a level is a timer's business. A control plane that goes away changes nothing before
  * that end, and nothing at all where there is none.
  *
- * Bound: the 1,000 features that the wire lets through, one timer.
+ * Bound: the 1,000 features that the wire lets through, 1,000 that were only asked for here, one timer.
  */
 import { levelOfUnknown } from '../core/brownout/schema.js';
 import type { Clock, Timer } from '../core/clock.js';
@@ -17,6 +17,10 @@ export interface BrownoutOptions {
   onChange(event: BrownoutEvent): void;
 }
 
+/** Names of a caller's making must not fill the memory. */
+const ASKED_MAX = 1000;
+const FEATURE_LENGTH_MAX = 128;
+
 const nothing: BrownoutMessage = { level: 0, features: [], ttlMs: 0, reason: '', revision: 0 };
 
 export class Brownout {
@@ -24,7 +28,10 @@ export class Brownout {
   readonly #onChange: (event: BrownoutEvent) => void;
   #level = 0;
   #reason = '';
-  #features: ReadonlyMap<string, number> = new Map();
+  /** From which level on each is off: those that were named, and those that were asked for. */
+  #features = new Map<string, number>();
+  /** Asked for here while nobody had named them. */
+  readonly #asked = new Set<string>();
   #said = nothing;
   /** Monotonic; undefined: until the next word. */
   #endsAtMs: number | undefined;
@@ -37,7 +44,16 @@ export class Brownout {
 
   /** True: the feature should run. */
   runs(feature: string): boolean {
-    return this.#level === 0 || this.#level < (this.#features.get(feature) ?? levelOfUnknown);
+    return this.#level < (this.#features.get(feature) ?? this.#meet(feature));
+  }
+
+  /** One that nobody has named. */
+  #meet(feature: string): number {
+    if (this.#asked.size < ASKED_MAX && feature.length <= FEATURE_LENGTH_MAX) {
+      this.#asked.add(feature);
+      this.#features.set(feature, levelOfUnknown);
+    }
+    return levelOfUnknown;
   }
 
   /** The whole of it; it replaces what was said before. */
@@ -46,7 +62,8 @@ export class Brownout {
     this.#end?.cancel();
     this.#end = undefined;
     this.#said = said;
-    this.#features = new Map(features.map(({ name, level: off }) => [name, off]));
+    this.#features = new Map([...this.#asked].map((feature) => [feature, levelOfUnknown]));
+    for (const { name, level: off } of features) this.#features.set(name, Math.max(1, off));
     this.#endsAtMs = ttlMs === 0 ? undefined : this.#clock.now() + ttlMs;
     if (ttlMs > 0) this.#end = this.#clock.after(ttlMs, () => this.lift());
     this.#set(level, reason);
@@ -58,7 +75,7 @@ export class Brownout {
   }
 
   status(): BrownoutStatus {
-    const off = [...this.#features.keys()].filter((feature) => !this.runs(feature));
+    const off = [...this.#features].flatMap(([feature, from]) => (this.#level < from ? [] : [feature]));
     return { level: this.#level, reason: this.#reason, ttlMs: this.#leftMs(), off };
   }
 

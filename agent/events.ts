@@ -44,7 +44,7 @@ export interface BrownoutEvent {
 export interface BrownoutStatus extends BrownoutEvent {
   /** Until the level is 0 again by itself; undefined: until the control plane says otherwise. */
   readonly ttlMs: number | undefined;
-  /** Named features that are off. */
+  /** Features that are off: named ones, and of those that nobody has named the first 1,000 that this process asked for. */
   readonly off: readonly string[];
 }
 

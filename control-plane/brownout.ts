@@ -4,20 +4,13 @@
  * replica's last word. A level that rules brought is told anew every 20 s and lapses at an agent after a minute without: nobody
  * stays dimmed by a control plane that is gone. One timer, of a second, and only while there are rules; one for the time.
  */
-import { evaluate, noStates, type Signals, standing, type Verdict } from '../core/brownout/rules.js';
+import { evaluate, noStates, standing, type Verdict } from '../core/brownout/rules.js';
 import type { OperatorLevel, Rule } from '../core/brownout/setting.js';
 import type { Clock, Timer } from '../core/clock.js';
 import { messageOf } from '../core/errors.js';
 import type { Brownout as BrownoutMessage } from '../proto/messages.js';
-import type {
-  Brownout,
-  BrownoutChange,
-  BrownoutSource,
-  BrownoutView,
-  CircuitRow,
-  Mirror,
-  Roster,
-} from './ports.js';
+import { type Observed, signalsOf } from './brownout-signals.js';
+import type { Brownout, BrownoutChange, BrownoutSource, BrownoutView, Mirror } from './ports.js';
 import type { Logger } from './telemetry/logger.js';
 
 const EVALUATE_MS = 1000;
@@ -25,9 +18,6 @@ const RULE_TTL_MS = 60_000;
 const RENEW_MS = 20_000;
 /** Agents come back to a replica that starts, and report what is open, within so long. */
 const GATHER_MS = 5000;
-
-/** Circuits in these states keep calls away; one that probes has not recovered yet. */
-const openStates: ReadonlySet<string> = new Set(['open', 'half-open', 'forced-open']);
 
 const noOperator: OperatorLevel = { level: 0, reason: '', author: '', ttlMs: undefined, setAt: undefined };
 const noRules: readonly Rule[] = [];
@@ -49,7 +39,7 @@ class BrownoutKeeper implements Brownout {
   readonly #changes = new Set<(change: BrownoutChange) => void>();
   readonly #versions = new Set<() => void>();
   readonly #stops: (() => void)[];
-  #roster: Pick<Roster, 'circuits' | 'health' | 'latency'> | undefined;
+  #observed: Observed | undefined;
   #operator = noOperator;
   /** Monotonic; undefined: the operator's level has no end. */
   #endsAtMs: number | undefined;
@@ -116,8 +106,8 @@ class BrownoutKeeper implements Brownout {
     return () => void this.#versions.delete(listener);
   }
 
-  observe(roster: Pick<Roster, 'circuits' | 'health' | 'latency'>): void {
-    this.#roster = roster;
+  observe(roster: Observed['roster'], circuits: Observed['circuits']): void {
+    this.#observed = { roster, circuits };
   }
 
   close(): void {
@@ -194,12 +184,12 @@ class BrownoutKeeper implements Brownout {
   }
 
   async #evaluate(): Promise<void> {
-    const roster = this.#roster;
-    if (!roster || this.#evaluating) return;
+    const observed = this.#observed;
+    if (!observed || this.#evaluating) return;
     this.#evaluating = true;
     try {
-      const rows = await roster.circuits();
-      this.#verdict = evaluate(this.#rules, signalsOf(rows, roster), this.#clock.now(), this.#verdict.states);
+      const signals = await signalsOf(observed);
+      this.#verdict = evaluate(this.#rules, signals, this.#clock.now(), this.#verdict.states);
     } catch (error) {
       this.#logger.error({ error: messageOf(error) }, 'the brownout rules could not be evaluated');
     } finally {
@@ -244,14 +234,6 @@ class BrownoutKeeper implements Brownout {
       this.#logger.error({ error: messageOf(error) }, 'a listener of the brownout failed');
     }
   }
-}
-
-function signalsOf(rows: readonly CircuitRow[], roster: Pick<Roster, 'health' | 'latency'>): Signals {
-  return {
-    openCircuits: rows.filter(({ state }) => openStates.has(state)),
-    calls: (service) => roster.health(service),
-    latency: (service) => roster.latency(service),
-  };
 }
 
 function sameLevel(a: OperatorLevel, b: OperatorLevel): boolean {

@@ -100,7 +100,7 @@ async function start(
   const grpc = await startGrpc(grpcOptions(settings, { store, ...rooms }));
   resources.opened('streams', () => grpc.close());
   const { roster } = grpc;
-  brownout.observe(roster);
+  brownout.observe(roster, circuits);
   const rollouts = createRollouts({ mirror, clock, random, logger });
   resources.opened('rollouts', () => rollouts.close());
   rollouts.observe(roster);

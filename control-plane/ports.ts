@@ -253,7 +253,7 @@ export interface Brownout {
   /** Calls `listener` whenever the version has grown: also where nothing changed and agents have to hear so. */
   onVersion(listener: () => void): () => void;
   /** From here on the rules look at this mesh. */
-  observe(roster: Pick<Roster, 'circuits' | 'health' | 'latency'>): void;
+  observe(roster: Pick<Roster, 'circuits' | 'health' | 'latency'>, circuits: Pick<Circuits, 'views'>): void;
   close(): void;
 }
 

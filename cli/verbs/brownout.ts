@@ -18,9 +18,11 @@ import type { Answer, RestClient } from '../rest-client.js';
 import { usage } from '../settings.js';
 import { dryRunSetting, ifRevisionSetting } from '../writes.js';
 
-type Brownout = z.infer<typeof brownoutAnswer>;
-type Written = z.infer<typeof brownoutWriteAnswer>;
-type Preview = z.infer<typeof brownoutPreview>;
+/** An older control plane has no notes. */
+type MayLackNotes<T extends { notes: unknown }> = Omit<T, 'notes'> & Partial<Pick<T, 'notes'>>;
+type Brownout = MayLackNotes<z.infer<typeof brownoutAnswer>>;
+type Written = MayLackNotes<z.infer<typeof brownoutWriteAnswer>>;
+type Preview = MayLackNotes<z.infer<typeof brownoutPreview>>;
 
 interface Options {
   reason?: string;
@@ -141,7 +143,7 @@ export function levelLine(
 }
 
 function render(brownout: Brownout, output: Output): string {
-  const { level, revision, features, rules } = brownout;
+  const { level, revision, features, rules, notes = [] } = brownout;
   const head = levelLine(brownout, output);
   const parts = [revision === null ? head : `${head} (revision ${revision})`];
   const rows = Object.entries(features).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -176,7 +178,12 @@ function render(brownout: Brownout, output: Output): string {
         rules,
       ),
     );
+  if (notes.length > 0) parts.push(notesText(notes));
   return parts.join('\n\n');
+}
+
+function notesText(notes: NonNullable<Brownout['notes']>): string {
+  return notes.map(({ message }) => `note: ${printable(message)}`).join('\n');
 }
 
 function renderWritten(written: Written, output: Output): string {
@@ -184,7 +191,8 @@ function renderWritten(written: Written, output: Output): string {
   return `${what}: ${render(written, output)}`;
 }
 
-function renderPreview({ changed: differs, setting }: Preview, output: Output): string {
+function renderPreview({ changed: differs, setting, notes = [] }: Preview, output: Output): string {
   if (!differs) return output.paint('dim', 'no difference');
-  return `would be stored: ${printable(JSON.stringify(setting))}`;
+  const stored = `would be stored: ${printable(JSON.stringify(setting))}`;
+  return notes.length === 0 ? stored : `${stored}\n\n${notesText(notes)}`;
 }

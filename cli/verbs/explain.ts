@@ -13,6 +13,7 @@ import { usage } from '../settings.js';
 type Explanation = z.infer<typeof explainAnswer>;
 type Field = Explanation['fields'][number];
 type Refused = Explanation['refused'][number];
+type Group = Explanation['agents'][number];
 
 export function explainVerb(context: Context): Command {
   return remoteVerb<{ from?: string; method?: string }>(context, {
@@ -51,6 +52,8 @@ function matching(text: string, pattern: RegExp, right: string): string {
 
 function render(explanation: Explanation, output: Output): string {
   const { to, from, method, fields, conflicts, notes, refused } = explanation;
+  // An older control plane tells of none.
+  const groups: Group[] | undefined = explanation.agents;
   const { paint } = output;
   const parts = [
     paint('bold', printable(`${from ?? 'anybody'} → ${to}${method === undefined ? '' : ` ${method}`}`)),
@@ -66,6 +69,8 @@ function render(explanation: Explanation, output: Output): string {
     ...notes.map(({ message }) => `${paint('yellow', 'note')} ${printable(message)}`),
   ];
   if (remarks.length > 0) parts.push(remarks.join('\n'));
+  if (groups && (groups.length > 1 || groups.some(({ refuses }) => refuses.length > 0)))
+    parts.push(output.table<Group>(groupColumns, groups));
   if (refused.length > 0) parts.push(output.table<Refused>(refusedColumns, refused));
   return parts.join('\n\n');
 }
@@ -84,8 +89,32 @@ const fieldColumns = [
   },
 ];
 
+const groupColumns = [
+  {
+    title: 'agents',
+    value: ({ agents, examples }: Group) => {
+      const [first = ''] = examples;
+      return agents === 1 ? first : `${first} and ${agents - 1} more`;
+    },
+  },
+  { title: 'version', value: ({ version }: Group) => version || '-' },
+  { title: 'protocol', value: ({ protocol }: Group) => protocol },
+  { title: 'enforces', value: ({ enforces }: Group) => enforces.map(nameOf).join(', ') || '-' },
+  { title: 'keeps', value: ({ refuses }: Group) => refuses.map(keptText).join(', ') || '-' },
+];
+
+/** `inventory@6 for 7`: of a policy that is refused. */
+function keptText({ policy, revision, keeps }: Group['refuses'][number]): string {
+  if (keeps === undefined) return `${policy}@? for ${revision}`;
+  return keeps === null ? `nothing for ${policy}@${revision}` : `${policy}@${keeps} for ${revision}`;
+}
+
+function nameOf({ policy, revision }: { policy: string; revision: number }): string {
+  return `${policy}@${revision}`;
+}
+
 const refusedColumns = [
-  { title: 'refused', value: ({ policy, revision }: Refused) => `${policy}@${revision}` },
+  { title: 'refused', value: nameOf as (row: Refused) => string },
   { title: 'by', value: ({ agent }: Refused) => agent },
   { title: 'why', value: ({ reason }: Refused) => reason },
 ];

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { levelMax, sentSchema } from '../../core/brownout/schema.js';
 import {
   type BrownoutFields,
+  type BrownoutSetting,
   brownoutName,
   merged,
   parseFields,
@@ -17,6 +18,7 @@ import { MeshError } from '../../core/errors.js';
 import { canonical } from '../../core/policy/plain.js';
 import type { WriteResult } from '../store/store.js';
 import { readBodyDocument } from './body.js';
+import { brownoutNotes, holdingNotes, ruleNotes } from './brownout-notes.js';
 import type { App, RestContext } from './context.js';
 import { etagOf, expectedOf } from './etags.js';
 import { answer } from './negotiate.js';
@@ -52,6 +54,7 @@ const present = {
       evidence: z.string().describe('what was seen when it turned on; empty while off'),
     }),
   ),
+  notes: brownoutNotes,
 };
 
 export const brownoutAnswer = z.object(present);
@@ -67,6 +70,7 @@ export const brownoutPreview = z.object({
   revision: z.int().nullable().describe('the present one; null: nobody has set any'),
   changed: z.boolean(),
   setting: z.record(z.string(), z.unknown()).describe('what would be stored'),
+  notes: brownoutNotes,
 });
 
 const noQuery = z.strictObject({});
@@ -85,7 +89,7 @@ export function brownoutRoutes(app: App, context: RestContext): void {
       readQuery(noQuery, request);
       const { revision } = context.brownout.view().setting ?? {};
       if (revision !== undefined) reply.header('etag', etagOf(revision));
-      return answer(request, reply, presentOf(context));
+      return answer(request, reply, await presentOf(context));
     },
   );
 
@@ -104,19 +108,20 @@ export function brownoutRoutes(app: App, context: RestContext): void {
     async (request, reply) => {
       const { dryRun } = readQuery(writeQuery, request);
       const { fields } = readBodyDocument(request, parseFields);
-      if (dryRun === 'true') return answer(request, reply, preview(context, request, fields));
+      if (dryRun === 'true') return answer(request, reply, await preview(context, request, fields));
       const { outcomes, durability } = await write(context, request, fields);
       const [outcome] = outcomes;
       if (!outcome) throw new MeshError('internal', 'the store answered a write without an outcome');
       const { revision, changed } = outcome;
       reply.header('etag', etagOf(revision));
-      return answer(request, reply, { ...presentOf(context), revision, changed, durability });
+      return answer(request, reply, { ...(await presentOf(context)), revision, changed, durability });
     },
   );
 }
 
-function presentOf({ brownout }: RestContext): z.infer<typeof brownoutAnswer> {
-  const { level, source, reason, ttlMs, setting, rules } = brownout.view();
+async function presentOf({ brownout, mirror, roster }: RestContext): Promise<z.infer<typeof brownoutAnswer>> {
+  const view = brownout.view();
+  const { level, source, reason, ttlMs, setting, rules } = view;
   const { operator } = setting?.setting ?? {};
   const written = JSON.parse(setting?.setting.document ?? '{}') as Written;
   return {
@@ -136,6 +141,7 @@ function presentOf({ brownout }: RestContext): z.infer<typeof brownoutAnswer> {
       const { on = false, evidence = '' } = rules[i] ?? {};
       return { ...rule, on, evidence };
     }),
+    notes: [...holdingNotes(view), ...ruleNotes(setting?.setting.rules ?? [], mirror, await roster.agents())],
   };
 }
 
@@ -155,11 +161,11 @@ function mergedOver(
   context: RestContext,
   request: FastifyRequest,
   fields: BrownoutFields,
-): string {
+): BrownoutSetting {
   const wallNow = context.clock.wallNow();
   const document = merged(base.document, fields, { author: request.author, wallNow });
   const result = parseSetting(document);
-  if (result.ok) return document;
+  if (result.ok) return result.setting;
   throw new MeshError('invalid_policy', summaryOf(result.issues), { issues: result.issues });
 }
 
@@ -174,17 +180,17 @@ async function write(
     ...{ name: brownoutName, what: 'brownout', action: 'brownout', base },
     wanted: expectedOf(request.headers, 'brownout', base.revision),
     intent: JSON.stringify([canonical(fields), match ?? '', noneMatch ?? '']),
-    merge: (onto) => mergedOver(onto, context, request, fields),
+    merge: (onto) => mergedOver(onto, context, request, fields).document,
   });
   if (result) return result;
   throw new MeshError('internal', 'a brownout setting came to no document');
 }
 
-function preview(
+async function preview(
   context: RestContext,
   request: FastifyRequest,
   fields: BrownoutFields,
-): z.infer<typeof brownoutPreview> {
+): Promise<z.infer<typeof brownoutPreview>> {
   const base = presentBase(context);
   const wanted = expectedOf(request.headers, 'brownout', base.revision);
   if (wanted !== 'any' && wanted !== (base.revision ?? null))
@@ -192,7 +198,9 @@ function preview(
       target: 'brownout',
       revision: base.revision,
     });
-  const document = mergedOver(base, context, request, fields);
+  const { document, rules } = mergedOver(base, context, request, fields);
   const { setAt: _, ...setting } = JSON.parse(document) as Record<string, unknown>;
-  return { dryRun: true, revision: base.revision ?? null, changed: document !== base.document, setting };
+  const changed = document !== base.document;
+  const notes = ruleNotes(rules, context.mirror, await context.roster.agents());
+  return { dryRun: true, revision: base.revision ?? null, changed, setting, notes };
 }

@@ -1,11 +1,12 @@
 /**
  * GET /v1/explain: what holds for calls from one service to another, field by field, and why; with what the agents concerned can't
- * or won't do with it. The explanation itself is the core's; the agents come from the roster.
+ * or won't do with it. The explanation itself is the core's; the agents come from the roster, and what they do is told by groups.
  */
 import { z } from 'zod';
 import { explain, PolicyIndex } from '../../core/policy/index.js';
 import { methodPattern, serviceNamePattern } from '../../core/policy/names.js';
 import type { AgentRow } from '../ports.js';
+import { groupsAnswer, judge, keeps } from './abilities.js';
 import type { App, RestContext } from './context.js';
 import { answer } from './negotiate.js';
 import { operation } from './operation.js';
@@ -44,8 +45,9 @@ export const explainAnswer = z.object({
     .describe('contradictions that no document has by itself'),
   notes: z.array(z.object({ kind: z.string(), message: z.string() })),
   refused: z
-    .array(z.object({ agent: z.string(), ...source, reason: z.string() }))
-    .describe('policies among these that connected agents refuse; they keep the revision they had'),
+    .array(z.object({ agent: z.string(), ...source, reason: z.string(), keeps }))
+    .describe('policies among these that connected agents refuse'),
+  agents: groupsAnswer,
 });
 
 const nameFault =
@@ -69,7 +71,7 @@ const query = z.strictObject({
     .describe('package.Service/Method'),
 });
 
-export function explainRoutes(app: App, { mirror, roster }: RestContext): void {
+export function explainRoutes(app: App, { mirror, roster, clock }: RestContext): void {
   app.get(
     '/v1/explain',
     operation({
@@ -84,18 +86,26 @@ export function explainRoutes(app: App, { mirror, roster }: RestContext): void {
       const all = await roster.agents();
       const agents = concerned(all, asked);
       const index = new PolicyIndex([...mirror.policiesTo('*'), ...mirror.policiesTo(asked.to)]);
-      const explanation = explain(index, asked, commonCapabilities(agents), (entry) =>
-        reachOf(entry, agents),
-      );
-      const names = new Set(explanation.matches.map(({ policy }) => policy));
-      const refused = agents.flatMap(({ agent, refused }) =>
-        refused.filter(({ policy }) => names.has(policy)).map((refusal) => ({ agent, ...refusal })),
+      const matching = index.matching(asked);
+      const judged = await judge(agents, matching, mirror, clock.wallNow());
+      const explanation = explain(index, asked, judged.able, (entry) => reachOf(entry, agents));
+      const names = new Set(matching.map(({ policy }) => policy.name));
+      const refused = agents.flatMap((row) =>
+        row.refused
+          .filter(({ policy }) => names.has(policy))
+          .map((refusal) => ({
+            agent: row.agent,
+            ...refusal,
+            ...keptOf(judged.keeps(row.agent, refusal.policy)),
+          })),
       );
       const unknown = strangers(asked, mirror, all).map((message) => ({ kind: 'unknown', message }));
+      const assumed = agents.length > 0 || matching.length === 0 ? [] : [nobody];
       return answer(request, reply, {
         ...explanation,
-        notes: [...unknown, ...explanation.notes],
+        notes: [...unknown, ...assumed, ...explanation.notes],
         refused,
+        agents: judged.groups,
       });
     },
   );
@@ -109,9 +119,12 @@ function concerned(
   return agents.filter((agent) => (from === undefined ? agent.callees.includes(to) : agent.service === from));
 }
 
-/** What every one of them can enforce; undefined without any. */
-function commonCapabilities([first, ...others]: readonly AgentRow[]): string[] | undefined {
-  return first?.capabilities.filter((name) =>
-    others.every(({ capabilities }) => capabilities.includes(name)),
-  );
+const nobody = {
+  kind: 'assumed',
+  message:
+    'no agent that makes such calls is connected: this is what one of the newest release would enforce',
+};
+
+function keptOf(kept: number | null | undefined): { keeps?: number | null } {
+  return kept === undefined ? {} : { keeps: kept };
 }

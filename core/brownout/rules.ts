@@ -2,18 +2,29 @@
  * Rules that raise the level by themselves, as one pure function of what is seen and when. A rule turns on once its condition
  * has held for `forMs` without a break, and off once it has not held for `clearAfterMs` without one: so it changes no faster
  * than these two allow, however its figures jump. Two rules that say the same share their state; memory is one entry a rule.
+ *
+ * A circuit that probes is neither: it keeps nobody away, so it holds no rule up, else a rule on the callee of the very feature that it
+ * dims would wait for ever for calls that it prevents itself; and it has not recovered, so it breaks no wait that has begun.
  */
 import { formatRate } from '../policy/units.js';
 import type { Rule, When } from './setting.js';
 
 /** What the mesh looks like at a moment. */
 export interface Signals {
-  /** Of all agents, those that are not letting calls through. */
-  readonly openCircuits: readonly { readonly id: string; readonly callee: string; readonly agent: string }[];
+  /** Of all agents, those that keep calls away. */
+  readonly openCircuits: readonly SeenCircuit[];
+  /** Those that would let a probe through, and have not recovered yet. */
+  readonly probingCircuits: readonly SeenCircuit[];
   /** Calls to a service over the last ten seconds. */
   calls(service: string): { readonly calls: number; readonly failed: number; readonly slow: number };
   /** How long they took, of those that were timed. */
   latency(service: string): Latency;
+}
+
+export interface SeenCircuit {
+  readonly id: string;
+  readonly callee: string;
+  readonly agent: string;
 }
 
 export interface Latency {
@@ -52,9 +63,16 @@ export const noStates: RuleStates = new Map();
 /** `now`: monotonic milliseconds. States of rules that are gone go with them. */
 export function evaluate(rules: readonly Rule[], signals: Signals, now: number, before: RuleStates): Verdict {
   const states = new Map<string, RuleState>();
-  for (const rule of rules)
-    if (!states.has(rule.key))
-      states.set(rule.key, next(rule, before.get(rule.key) ?? off, evidenceFor(rule.when, signals), now));
+  const { openCircuits, probingCircuits } = signals;
+  const unrecovered = { ...signals, openCircuits: [...openCircuits, ...probingCircuits] };
+  for (const rule of rules) {
+    if (states.has(rule.key)) continue;
+    const state = before.get(rule.key) ?? off;
+    const evidence = evidenceFor(rule.when, signals);
+    const waits = !state.on && state.sinceMs !== undefined && evidence === undefined;
+    const keeps = waits && evidenceFor(rule.when, unrecovered) !== undefined;
+    states.set(rule.key, keeps ? state : next(rule, state, evidence, now));
+  }
   return { ...highest(rules, states), states };
 }
 

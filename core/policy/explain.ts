@@ -15,7 +15,7 @@ import {
   sectionNames,
 } from './model.js';
 import { SELF } from './names.js';
-import { inboundOf, type Note, notesOf, type Reached } from './notes.js';
+import { type Able, inboundOf, type Note, notesOf, type Reached } from './notes.js';
 import { byFieldOrder } from './order.js';
 import { isList, isRecord, type Path, type Plain, type PlainObject, pathOf } from './plain.js';
 import { writtenOf } from './sources.js';
@@ -51,20 +51,19 @@ export interface Explanation {
 }
 
 /**
- * What holds for agents that all rollouts reach. `capabilities`: of the agents concerned; absent: nothing is said of what they can't
- * do. `reached`: how many of them a staged rollout is for.
+ * What holds for agents that all rollouts reach. `able`: the agents concerned, by what they can do; absent: nothing is said of what
+ * they can't do. `reached`: how many of them a staged rollout is for.
  */
 export function explain(
   index: PolicyIndex,
   query: Query,
-  capabilities?: Iterable<string>,
+  able?: readonly Able[],
   reached?: Reached,
 ): Explanation {
   const { to, from, method } = query;
   const matching = index.matching(query);
   const held = merge(matching);
   const enforced = to === SELF ? inboundOf(held) : held;
-  const able = capabilities && new Set(capabilities);
   return {
     to,
     ...(from === undefined ? {} : { from }),

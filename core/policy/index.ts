@@ -8,7 +8,7 @@ export { type JsonSchema, policyJsonSchema } from './json-schema.js';
 export { effective, type MergeOptions, merge, PolicyIndex, type Query } from './match.js';
 export type * from './model.js';
 export { sectionNames } from './model.js';
-export type { Note } from './notes.js';
+export type { Able, Note } from './notes.js';
 export { type ParseOptions, type ParseResult, parseDocument, parsePolicy } from './parse.js';
 export { requirements, unmet } from './requirements.js';
 export { inRollout, revisionFor, rolloutPlace } from './rollout.js';

@@ -6,7 +6,6 @@
 import { criticalities } from '../criticality.js';
 import { grantIntervalMs } from '../resilience/rate.js';
 import { slotsOf } from '../resilience/shares.js';
-import { capabilities } from './capabilities.js';
 import { conflicts } from './conflicts.js';
 import { merge } from './match.js';
 import { type Effective, type Policy, type PolicyRevision, type SectionName, sectionNames } from './model.js';
@@ -17,9 +16,20 @@ import { breaches, factsOf } from './rules.js';
 import { givers, nameOf, winnerOf, writtenOf } from './sources.js';
 import { formatRate } from './units.js';
 
-/** Something true of the answer that its fields don't show. `partial`: a section is about some of these calls alone. */
+/**
+ * Something true of the answer that its fields don't show. `partial`: a section is about some of these calls alone; `interplay`: two
+ * that are right by themselves harm each other.
+ */
 export interface Note {
-  readonly kind: 'unprotected' | 'refused' | 'approximated' | 'idle' | 'partial' | 'shadow' | 'rollout';
+  readonly kind:
+    | 'unprotected'
+    | 'refused'
+    | 'approximated'
+    | 'idle'
+    | 'partial'
+    | 'interplay'
+    | 'shadow'
+    | 'rollout';
   readonly message: string;
 }
 
@@ -29,10 +39,19 @@ export interface NotesQuery {
   readonly held: Effective;
   /** What of it is enforced for such calls; of most it is all. */
   readonly enforced: Effective;
-  /** Of the agents concerned; undefined: of none is known what they can do. */
-  readonly able: ReadonlySet<string> | undefined;
+  /** Of the agents concerned, those that can do the same together; undefined: all are taken to be able to do everything. */
+  readonly able: readonly Able[] | undefined;
   /** Of a policy in a staged rollout, how many of the agents concerned it is for; absent: nobody has counted. */
   readonly reached?: Reached | undefined;
+}
+
+/** Agents that can do the same. */
+export interface Able {
+  readonly capabilities: Iterable<string>;
+  /** In words: how many of how many, and of which release; absent: whoever they are. */
+  readonly who?: string | undefined;
+  /** What those of them go on with that refuse this policy, in words; absent: the revision they had. */
+  readonly keep?: ((policy: string) => string) | undefined;
 }
 
 export type Reached = (entry: PolicyRevision) => { readonly reached: number; readonly total: number };
@@ -64,17 +83,20 @@ export function* notesOf({ matching, held, enforced, able, reached }: NotesQuery
       yield { kind: 'shadow', message: shadowMessage(name, policy, matching, held) };
     if (policy.rollout.percent < 100)
       yield { kind: 'rollout', message: rolloutMessage(name, entry, reached) };
-    const lacking = able === undefined ? [] : unmet(policy, able);
-    if (lacking.length > 0)
-      yield {
-        kind: 'refused',
-        message: `${name} is refused whole by agents that can't enforce ${lacking.join(', ')}; they keep the revision they had`,
-      };
+    for (const { capabilities: can, who, keep } of able ?? []) {
+      const lacking = unmet(policy, can);
+      if (lacking.length === 0) continue;
+      const those = who === undefined ? "agents that can't" : `${who}, which can't`;
+      const kept = keep?.(policy.name) ?? 'they keep the revision they had';
+      const message = `${name} is refused whole by ${those} enforce ${lacking.join(', ')}; ${kept}`;
+      yield { kind: 'refused', message };
+    }
   }
-  yield* approximations(enforced, able ?? new Set(capabilities));
+  for (const group of able ?? []) yield* approximations(enforced, matching, group);
   for (const message of idleOutside(held, enforced)) yield { kind: 'idle', message };
   for (const message of idleFields(enforced, matching)) yield { kind: 'idle', message };
   for (const message of partialSections(enforced)) yield { kind: 'partial', message };
+  for (const message of hedgedOutliers(enforced, matching)) yield { kind: 'interplay', message };
 }
 
 function rolloutMessage(name: string, entry: PolicyRevision, reached: NotesQuery['reached']): string {
@@ -103,16 +125,27 @@ function shadowMessage(
   return `${name} is in shadow: enforced, it would change ${would}`;
 }
 
-function* approximations(held: Effective, able: ReadonlySet<string>): IterableIterator<Note> {
-  for (const section of ['circuit', 'rateLimit'] as const) {
+/** Who refuses the policy whole doesn't approximate it either. */
+function* approximations(
+  held: Effective,
+  matching: readonly PolicyRevision[],
+  { capabilities, who }: Able,
+): IterableIterator<Note> {
+  const able = new Set(capabilities);
+  const each = who === undefined ? 'each agent' : `${who}, each`;
+  for (const section of approximable) {
     const found = held[section];
     if (found?.value.scope !== 'cluster' || able.has(`${section}.cluster`)) continue;
+    const policy = winnerOf(section, held, matching)?.policy;
+    if (policy && unmet(policy, able).length > 0) continue;
     yield {
       kind: 'approximated',
-      message: `${section}.scope: cluster of ${nameOf(found.source)} is enforced by each agent for itself`,
+      message: `${section}.scope: cluster of ${nameOf(found.source)} is enforced by ${each} for itself`,
     };
   }
 }
+
+const approximable = ['circuit', 'rateLimit'] as const;
 
 /** Of policies to `self`, or to `*`, for calls into the service. */
 function* idleOutside(held: Effective, enforced: Effective): IterableIterator<string> {
@@ -168,6 +201,14 @@ function* idleBurst(held: Effective, matching: readonly PolicyRevision[]): Itera
   const most = Math.floor((rate * grantIntervalMs(rateLimit.value)) / perMs);
   if (isRecord(written) && written.burst !== undefined && burst > most)
     yield `rateLimit.burst of ${nameOf(rateLimit.source)} has no effect above ${most}, what the mesh is granted at a time with scope: cluster`;
+}
+
+/** grpc-js counts every status but OK against an instance: also the cancel that ends a hedge which came second. */
+function* hedgedOutliers(held: Effective, matching: readonly PolicyRevision[]): IterableIterator<string> {
+  const { hedge, idempotent } = held;
+  const { outlier } = merge(matching.filter(({ policy }) => policy.match.method === undefined));
+  if (!hedge || idempotent?.value !== true || !outlier) return;
+  yield `outlier of ${nameOf(outlier.source)} counts each attempt that hedge of ${nameOf(hedge.source)} cancels, since another came first, as a failure of its instance, and may leave well ones out: take one of the two, or a hedge.delay that few calls reach and a higher outlier.failureRate`;
 }
 
 /** The sections that are not about every kind of call. Which kind a method is, no policy says. */

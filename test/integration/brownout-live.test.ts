@@ -139,6 +139,21 @@ describe('brownout, live', () => {
     }
   });
 
+  for (const scope of ['local', 'cluster'])
+    it(`gives a feature back whose only callee it was that made a rule dim it (scope: ${scope})`, async () => {
+      const plane = await start();
+      const circuit = { minimumCalls: 2, openFor: '500ms', scope };
+      await plane.put('/v1/policies/recs', { match: { to: 'recs' }, spec: { circuit } });
+      const mesh = await enter(plane.plane.grpcAddress, { callees: ['recs'] });
+      const rule = { level: 1, when: { circuit: 'recs' }, for: '0s', clearAfter: '1s' };
+      await put(plane, { features: { recs: 1 }, rules: [rule] });
+      for (let i = 0; i < 3; i++)
+        await rejectionOf(mesh.guard('recs', () => Promise.reject(new Error('down'))));
+      await until(() => !mesh.dim('recs'), { what: 'the dimming' });
+      // From here on nobody calls, whose feature is off.
+      await until(() => mesh.dim('recs'), { what: 'the feature back', timeoutMs: 15_000 });
+    });
+
   it('is told to everybody in the same bytes, right after the welcome, but not to an agent of 1.0', async () => {
     const plane = await start();
     await put(plane, { level: 1, reason: 'sale', features: { ads: 1 } });

@@ -75,6 +75,14 @@ describe('switchgear brownout', () => {
     expect((await cli()).stdout).to.match(/^\{"openCircuits":3\} +1 +off +-$/m);
   });
 
+  it('says beside them what is easily meant otherwise', async () => {
+    await sg.put('/v1/brownout', { rules: [{ level: 1, when: { circuit: 'nobody' } }] });
+    const note =
+      'note: rules[0].when.circuit: nobody: nobody calls it, registered as it, or has a policy for it yet\n';
+    for (const argv of [[], ['1', '--reason', 'sale'], ['2', '--reason', 'more', '--dry-run']])
+      expect((await cli(...argv)).stdout, argv.join(' ')).to.include(note);
+  });
+
   it('writes only over the revision that is meant, and nothing in a dry run', async () => {
     await cli('1', '--reason', 'sale');
     expect((await cli('2', '--reason', 'more', '--if-revision', '9')).code).to.equal(5);

@@ -277,7 +277,7 @@ describe('each kind of call into the service itself', () => {
     const idle = sectionNames.filter((name) => !inboundSections().includes(name));
     expect(idle).to.have.members(Object.keys(calling));
     expect(idleInbound(policy)).to.deep.equal(idle);
-    const { notes } = explain(new PolicyIndex([{ policy, revision: 1 }]), { to: SELF }, capabilities);
+    const { notes } = explain(new PolicyIndex([{ policy, revision: 1 }]), { to: SELF }, [{ capabilities }]);
     expect(notes.map(({ kind, message }) => `${kind}: ${message}`)).to.deep.equal([
       `idle: ${idle.join(', ')} of in@1 do nothing for calls into the service itself: only bulkhead and rateLimit are enforced there`,
     ]);

@@ -244,7 +244,7 @@ describe('each kind of call does what the table of docs/policies.md says', () =>
   for (const [row, spec] of Object.entries(specs))
     it(`explain notes of ${row} whether some kind of call is left out`, () => {
       const index = new PolicyIndex(revisions({ policy: 'p', match: { to: 'inventory' }, spec }));
-      const { notes } = explain(index, { to: 'inventory' }, capabilities);
+      const { notes } = explain(index, { to: 'inventory' }, [{ capabilities }]);
       const partial = callKinds.some((kind) => nothing.has(meaningOf(row, kind)));
       expect(notes.some((note) => note.kind === 'partial')).to.equal(partial);
     });

@@ -31,6 +31,7 @@ describe('the brownout over REST', () => {
     expect(answer.headers.get('etag')).to.equal(null);
     expect(brownoutAnswer.strict().parse(answer.body)).to.deep.equal({
       ...{ level: 0, source: 'none', reason: '', ttlMs: null, revision: null, features: {}, rules: [] },
+      notes: [],
       operator: { level: 0, reason: '', author: '', ttl: null },
     });
   });
@@ -139,6 +140,7 @@ describe('the brownout over REST', () => {
     expect(brownoutPreview.strict().parse(body)).to.deep.equal({
       ...{ dryRun: true, revision: null, changed: true },
       setting: { level: 2, reason: 'sale', ttl: '10m', author: 'anonymous' },
+      notes: [],
     });
     expect((await get()).revision).to.equal(null);
     expect((await sg.put(`${path}?dryRun=true`, sale, { 'if-match': '"3"' })).status).to.equal(412);
@@ -198,7 +200,7 @@ describe('brownout rules over REST', () => {
       { level: 1, when: { openCircuits: 9 } },
     ];
     expect((await sg.put(path, { rules })).status).to.equal(200);
-    context.roster.circuitRows = [circuitRow('checkout/c1', 'open')];
+    context.roster.circuitRows = [circuitRow('checkout/c1', 'open', { retryAfterMs: 5000 })];
     for (let second = 0; second < 7; second++) {
       clock.advance(1000);
       await new Promise((resolve) => setImmediate(resolve));
@@ -210,6 +212,50 @@ describe('brownout rules over REST', () => {
       { ...rules[0], on: true, evidence: reason },
       { ...rules[1], on: false, evidence: '' },
     ]);
+  });
+
+  it('hold a level against an operator, and the answer says which one, and how to be rid of it', async () => {
+    const rules = [
+      { level: 1, when: { openCircuits: 1 }, for: '0s' },
+      { level: 2, when: { circuit: 'inventory' }, for: '0s', clearAfter: '90s' },
+    ];
+    await sg.put('/v1/policies/inv', policy('inv'));
+    await sg.put(path, { rules });
+    context.roster.circuitRows = [circuitRow('checkout/c1', 'open', { retryAfterMs: 5000 })];
+    clock.advance(1000);
+    await new Promise((resolve) => setImmediate(resolve));
+    const { body } = await sg.put(path, { level: 0 });
+    expect(body).to.include({ level: 2, source: 'rule' });
+    const message =
+      'rules[1] holds level 2 (inventory is open at 1 agent (the rule says 1)), whatever lower level an operator sets; ' +
+      'it goes 90 s after its condition. To be rid of it now, PUT /v1/brownout with the rules but this one, {"rules": []} for none at all';
+    expect(body.notes).to.deep.equal([{ kind: 'rule', message }]);
+    expect((await sg.get(path)).body.notes).to.deep.equal(body.notes);
+    const without = (await sg.put(path, { rules: [] })).body;
+    expect(without).to.deep.include({ level: 0, source: 'none', notes: [] });
+  });
+
+  it('are taken with a note where nobody knows the callee, or where they may come and go by the second', async () => {
+    await sg.put('/v1/policies/inv', policy('inv'));
+    const rules = [
+      { level: 1, when: { callee: 'inventroy', failureRate: '50%' } },
+      { level: 1, when: { circuit: 'inventory' }, for: '0s', clearAfter: '0s' },
+    ];
+    const notes = [
+      {
+        kind: 'unknown',
+        message:
+          'rules[0].when.callee: inventroy: nobody calls it, registered as it, or has a policy for it yet; did you mean inventory?',
+      },
+      {
+        kind: 'flapping',
+        message:
+          'rules[1], with for 0 s and clearAfter 0 s, may turn its features off and on again every few seconds; a longer clearAfter bounds that',
+      },
+    ];
+    expect((await sg.put(`${path}?dryRun=true`, { rules })).body.notes).to.deep.equal(notes);
+    expect((await sg.put(path, { rules })).body.notes).to.deep.equal(notes);
+    expect((await sg.get(path)).body.notes).to.deep.equal(notes);
   });
 
   it("show an operator's time running out", async () => {

@@ -41,9 +41,9 @@ export async function restContext(
   const mirror = options.mirror?.(real) ?? real;
   const roster = new FakeRoster();
   const brownout = createBrownout({ mirror, clock, logger });
-  brownout.observe(roster);
   const overrides = createOverrides({ mirror, clock, logger });
   const room = new CircuitRoom({ mirror, store, replica: 'r1', clock, random: systemRandom, logger });
+  brownout.observe(roster, room);
   const wallNow = () => clock.wallNow();
   const now = () => clock.now();
   const events = createEventHub({ mirror, roster, brownout, overrides, now, wallNow, source: 'r1', logger });

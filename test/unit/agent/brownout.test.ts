@@ -45,6 +45,31 @@ describe('brownout in an agent', () => {
     expect(brownout.status()).to.deep.equal({ level: 0, reason: '', ttlMs: undefined, off: [] });
   });
 
+  it('names as off also what was asked for and nobody has named, from before the level on, and no more than 1,000', () => {
+    expect(brownout.runs('recommendations')).to.equal(true);
+    brownout.take(said(2));
+    expect(brownout.status().off).to.have.members(['ads', 'recommendations']);
+    brownout.runs('banners');
+    brownout.runs('search');
+    expect(brownout.status().off).to.have.members(['ads', 'recommendations', 'banners']);
+    brownout.take(said(1));
+    expect(brownout.status().off).to.deep.equal(['ads']);
+    for (let i = 0; i < 2000; i++) brownout.runs(`made-up-${i}`);
+    brownout.take(said(4));
+    expect(brownout.runs('made-up-1999')).to.equal(false);
+    expect(brownout.status().off).to.have.length(1002);
+  });
+
+  it('lets a name that was asked for be named later, and goes by that', () => {
+    brownout.runs('recommendations');
+    const named = { ...said(2), features: [{ name: 'recommendations', level: 3 }] };
+    brownout.take(named);
+    expect(brownout.runs('recommendations')).to.equal(true);
+    expect(brownout.status().off).to.deep.equal([]);
+    brownout.take({ ...named, features: [] });
+    expect(brownout.runs('recommendations')).to.equal(false);
+  });
+
   it('goes by the latest word, and tells level and reason once', () => {
     brownout.take(said(2));
     brownout.take(said(2));

@@ -15,11 +15,13 @@ function rulesOf(...rules: object[]): readonly Rule[] {
 const unknown = () => new LatencyHistogram();
 const open = (...circuits: [callee: string, agent: string][]): Signals => ({
   openCircuits: circuits.map(([callee, agent]) => ({ id: `${callee}|p`, callee, agent })),
+  probingCircuits: [],
   calls: () => ({ calls: 0, failed: 0, slow: 0 }),
   latency: unknown,
 });
 const calls = (counts: { calls: number; failed: number; slow: number }): Signals => ({
   openCircuits: [],
+  probingCircuits: [],
   calls: (service) => (service === 'payments' ? counts : { calls: 0, failed: 0, slow: 0 }),
   latency: unknown,
 });
@@ -34,6 +36,8 @@ const took = (...latencies: readonly number[]): Signals => {
 };
 const times = (count: number, ms: number) => Array<number>(count).fill(ms);
 const quiet = open();
+/** The same two, which would let a probe through. */
+const probing: Signals = { ...quiet, probingCircuits: open(['a', 'x'], ['b', 'x']).openCircuits };
 
 /** Evaluates at each of these moments; answers the levels. */
 function levels(rules: readonly Rule[], moments: readonly [atMs: number, signals: Signals][]): number[] {
@@ -85,6 +89,31 @@ describe('brownout rules', () => {
         [131_000, quiet],
       ]),
     ).to.deep.equal([0, 3, 3, 3, 3, 3, 3, 0]);
+  });
+
+  it('hold nothing up for a circuit that probes: nobody may call it while they dim who would', () => {
+    expect(
+      levels(rulesOf(twoOpen), [
+        [0, both],
+        [10_000, both],
+        [11_000, probing],
+        [70_999, probing],
+        [71_000, probing],
+        [500_000, probing],
+      ]),
+    ).to.deep.equal([0, 3, 3, 3, 0, 0]);
+  });
+
+  it('do not begin to wait with a circuit that probes, nor anew where one opens again', () => {
+    expect(
+      levels(rulesOf(twoOpen), [
+        [0, probing],
+        [20_000, both],
+        [25_000, probing],
+        [30_000, probing],
+        [31_000, both],
+      ]),
+    ).to.deep.equal([0, 0, 0, 0, 3]);
   });
 
   it('turn at the first look where they are not to wait', () => {

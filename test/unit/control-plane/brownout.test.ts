@@ -10,7 +10,9 @@ import { openStore } from '../../../control-plane/store/open.js';
 import type { Store } from '../../../control-plane/store/store.js';
 import { silentLogger } from '../../../control-plane/telemetry/logger.js';
 import { brownoutName, merged } from '../../../core/brownout/setting.js';
+import type { ClusterView } from '../../../core/coordination/contract.js';
 import { LatencyHistogram } from '../../../core/resilience/latency.js';
+import { clusterView } from '../../support/cluster-view.js';
 import { circuitRow, FakeRoster } from '../../support/fake-roster.js';
 import { policyPut } from '../../support/stores.js';
 import { until } from '../../support/until.js';
@@ -25,6 +27,7 @@ describe('brownout of a replica', () => {
   let roster: FakeRoster;
   let brownout: Brownout;
   let changes: BrownoutChange[];
+  let views: readonly ClusterView[];
   let opened: { close(): void }[];
 
   beforeEach(async () => {
@@ -34,6 +37,7 @@ describe('brownout of a replica', () => {
     roster = new FakeRoster();
     opened = [];
     changes = [];
+    views = [];
     brownout = start();
     brownout.onChange((change) => changes.push(change));
   });
@@ -47,7 +51,7 @@ describe('brownout of a replica', () => {
 
   const start = (): Brownout => {
     const made = createBrownout({ mirror, clock, logger: silentLogger });
-    made.observe(roster);
+    made.observe(roster, { views: () => views });
     opened.push(made);
     return made;
   };
@@ -69,7 +73,7 @@ describe('brownout of a replica', () => {
     }
   };
   const trip = () => {
-    roster.circuitRows = [circuitRow('checkout/c1', 'open')];
+    roster.circuitRows = [circuitRow('checkout/c1', 'open', { retryAfterMs: 5000 })];
   };
   const level = () => brownout.view().level;
 
@@ -187,17 +191,62 @@ describe('brownout of a replica', () => {
       expect(changes.map(({ view }) => view.level)).to.deep.equal([0, 2, 0]);
     });
 
-    it('counts what probes as open, and what recovers as not', async () => {
+    it('counts what keeps calls away as open, and what probes or recovers as not', async () => {
       await put({ rules: [{ ...openRule, for: '0s', clearAfter: '0s' }] });
-      for (const [state, expected] of [
-        ['half-open', 2],
-        ['ramping', 0],
-        ['forced-open', 2],
-        ['closed', 0],
+      for (const [state, retryAfterMs, expected] of [
+        ['open', 1, 2],
+        ['half-open', 0, 0],
+        ['half-open', 100, 0],
+        ['forced-open', 0, 2],
+        ['ramping', 0, 0],
+        ['closed', 0, 0],
       ] as const) {
-        roster.circuitRows = [circuitRow('checkout/c1', state)];
+        roster.circuitRows = [circuitRow('checkout/c1', state, { retryAfterMs, ageMs: 3000 })];
         await seconds(1);
-        expect(level(), state).to.equal(expected);
+        expect(level(), `${state}, ${retryAfterMs}`).to.equal(expected);
+      }
+    });
+
+    it('sees also what was open for less than a second', async () => {
+      await put({ rules: [{ ...openRule, for: '0s', clearAfter: '0s' }] });
+      for (const [ageMs, expected] of [
+        [2999, 2],
+        [3000, 0],
+      ] as const) {
+        roster.circuitRows = [circuitRow('checkout/c1', 'open', { retryAfterMs: 0, ageMs })];
+        await seconds(1);
+        expect(level()).to.equal(expected);
+      }
+    });
+
+    it('lets go of what was open and is called by nobody any more, and takes it up where it opens again', async () => {
+      await put({ rules: [{ ...openRule, for: '0s', clearAfter: '2s' }] });
+      trip();
+      await seconds(1);
+      expect(level()).to.equal(2);
+      // Nobody calls, so no report tells of the step to half-open: the row only ages.
+      roster.circuitRows = [circuitRow('checkout/c1', 'open', { retryAfterMs: 0, ageMs: 3000 })];
+      await seconds(3);
+      expect(level()).to.equal(0);
+      trip();
+      await seconds(1);
+      expect(level()).to.equal(2);
+    });
+
+    it('counts what the mesh keeps open until its time is over, and not while it waits for somebody who calls', async () => {
+      await put({ rules: [{ ...openRule, for: '0s', clearAfter: '0s' }] });
+      roster.circuitRows = [circuitRow('checkout/c1', 'open', { retryAfterMs: 0, ageMs: 3000 })];
+      const id = 'inventory|inventory-default';
+      for (const [record, fields, expected] of [
+        [{ id, state: 'open' }, { nextStepMs: 3000 }, 2],
+        [{ id, state: 'open' }, { nextStepMs: 0 }, 0],
+        [{ id: `${id}@eu-1`, state: 'open' }, { nextStepMs: 3000 }, 2],
+        [{ id, state: 'half-open' }, { nextStepMs: 3000 }, 0],
+        [{ id, state: 'open' }, { nextStepMs: 3000, shadow: true }, 0],
+      ] as const) {
+        views = [clusterView(record, fields)];
+        await seconds(1);
+        expect(level(), JSON.stringify([record, fields])).to.equal(expected);
       }
     });
 

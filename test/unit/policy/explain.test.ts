@@ -9,7 +9,7 @@ const query = { from: 'checkout', to: 'inventory', method: 'shop.v1.Inventory/Re
 const agent = ['timeout', 'attemptTimeout', 'streamTimeout', 'idempotent', 'circuit', 'bulkhead'];
 
 function explained(...documents: object[]): Explanation {
-  return explain(new PolicyIndex(revisions(...documents)), query, agent);
+  return explain(new PolicyIndex(revisions(...documents)), query, agent && [{ capabilities: agent }]);
 }
 
 /** `path = value from policy@revision`, with a star for a default. */

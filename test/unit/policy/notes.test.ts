@@ -11,7 +11,11 @@ const query = { from: 'checkout', to: 'inventory', method: 'shop.v1.Inventory/Re
 const older = ['timeout', 'attemptTimeout', 'streamTimeout', 'idempotent', 'circuit', 'bulkhead'];
 
 function notesOf(documents: object[], able: readonly string[] | undefined, to = query.to): string[] {
-  const { notes } = explain(new PolicyIndex(revisions(...documents)), { ...query, to }, able);
+  const { notes } = explain(
+    new PolicyIndex(revisions(...documents)),
+    { ...query, to },
+    able && [{ capabilities: able }],
+  );
   return notes.map(({ kind, message }) => `${kind}: ${message}`);
 }
 
@@ -93,6 +97,28 @@ describe('notes', () => {
       ]);
       expect(approximated(cluster, capabilities)).to.deep.equal([]);
       expect(approximated(cluster, undefined)).to.deep.equal([]);
+    });
+
+    it('say nothing of agents that refuse the policy whole, and whom they are about', () => {
+      const document = {
+        policy: 'p',
+        match: { to: '*' },
+        spec: { rateLimit: { rate: 5, scope: 'cluster' } },
+      };
+      expect(approximated(document.spec, older)).to.deep.equal([]);
+      const groups = [
+        {
+          capabilities: older,
+          who: '1 of 3 agents (version 1)',
+          keep: (policy: string) => `they keep ${policy}@0`,
+        },
+        { capabilities: ['rateLimit'], who: '2 of 3 agents (version 2)' },
+      ];
+      const { notes } = explain(new PolicyIndex(revisions(document)), query, groups);
+      expect(notes.map(({ message }) => message)).to.deep.equal([
+        "p@1 is refused whole by 1 of 3 agents (version 1), which can't enforce rateLimit; they keep p@0",
+        'rateLimit.scope: cluster of p@1 is enforced by 2 of 3 agents (version 2), each for itself',
+      ]);
     });
 
     it('of a rate limit say so only of agents that are not granted any', () => {
@@ -205,6 +231,34 @@ describe('notes', () => {
     for (const [spec, ...notes] of table)
       it(`tell ${notes[0]?.split(' ')[0]} ${JSON.stringify(spec)}`, () =>
         expect(notesOfSpec(spec, 'partial')).to.deep.equal(notes.map((note) => `partial: ${note}`)));
+  });
+
+  describe('of hedges under outlier detection', () => {
+    const match = { to: 'inventory', method: query.method };
+    const hedged = { policy: 'h', match, spec: { idempotent: true, hedge: {} } };
+    const watched = { policy: 'o', match: { to: 'inventory' }, spec: { outlier: {} } };
+    const interplay = (...documents: object[]) =>
+      notesOf(documents, capabilities).filter((note) => note.startsWith('interplay'));
+
+    it('say that what a hedge cancels counts against well instances, whichever policies the two come from', () => {
+      const note =
+        'outlier of o@2 counts each attempt that hedge of h@1 cancels, since another came first, as a failure of its instance, and may leave well ones out: ' +
+        'take one of the two, or a hedge.delay that few calls reach and a higher outlier.failureRate';
+      expect(interplay(hedged, watched)).to.deep.equal([`interplay: ${note}`]);
+      const both = { policy: 'p', match: { to: '*' }, spec: { ...hedged.spec, outlier: {} } };
+      expect(interplay(both)[0]).to.match(/^interplay: outlier of p@1 counts .* hedge of p@1/);
+      // An outlier section of a method has no effect itself, and hides none that has.
+      const idle = { ...hedged, spec: { ...hedged.spec, outlier: { interval: '1s' } } };
+      expect(interplay(idle, watched)).to.deep.equal([`interplay: ${note}`]);
+    });
+
+    it('say nothing where one of the two does nothing', () => {
+      expect(interplay(hedged)).to.deep.equal([]);
+      expect(interplay(watched)).to.deep.equal([]);
+      expect(interplay({ ...hedged, spec: { ...hedged.spec, outlier: {} } })).to.deep.equal([]);
+      expect(interplay(hedged, { ...watched, mode: 'off' })).to.deep.equal([]);
+      expect(interplay({ ...hedged, mode: 'shadow' }, watched)).to.deep.equal([]);
+    });
   });
 
   describe('of calls into the service itself', () => {

@@ -77,7 +77,7 @@ describe('explain', () => {
       const index = new PolicyIndex(
         documents.map((each, i) => ({ policy: policyOf(each), revision: i + 1 })),
       );
-      const answer = explain(index, { ...query, to }, []);
+      const answer = explain(index, { ...query, to }, [{ capabilities: [] }]);
       expect(JSON.parse(JSON.stringify(answer))).to.deep.equal(answer);
       const refused = answer.notes.filter(({ kind }) => kind === 'refused').length;
       expect(refused).to.equal(
