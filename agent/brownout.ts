@@ -62,8 +62,9 @@ export class Brownout {
     this.#end?.cancel();
     this.#end = undefined;
     this.#said = said;
-    this.#features = new Map([...this.#asked].map((feature) => [feature, levelOfUnknown]));
-    for (const { name, level: off } of features) this.#features.set(name, Math.max(1, off));
+    this.#features = new Map(features.map(({ name, level: off }) => [name, Math.max(1, off)]));
+    for (const feature of this.#asked)
+      if (!this.#features.has(feature)) this.#features.set(feature, levelOfUnknown);
     this.#endsAtMs = ttlMs === 0 ? undefined : this.#clock.now() + ttlMs;
     if (ttlMs > 0) this.#end = this.#clock.after(ttlMs, () => this.lift());
     this.#set(level, reason);

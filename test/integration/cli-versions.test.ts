@@ -104,23 +104,29 @@ describe('the command line and agents of several releases', () => {
     expect(old.held).to.deep.equal(['inventory-default@1']);
 
     const { stdout } = await cli('explain', 'inventory', '--from', 'checkout');
-    expect(stdout).to.include(
-      `note inventory-default@2 is refused whole by agents that can't enforce ${lacking}; they keep the revision they had\n`,
-    );
+    expect(stdout)
+      .to.match(
+        /note inventory-default@2 is refused whole by the one agent \(version 1\.0\.0, protocol [\d.]+\)/,
+      )
+      .and.include(`, which can't enforce ${lacking}; they keep inventory-default@1\n`);
     expect(stdout).to.match(/inventory-default@2 +checkout\/old +this agent can't enforce idempotent, retry/);
     expect(stdout).to.match(/bulkhead\.shares\.critical +50% +inventory-default@2\n/);
   });
 
   it('explain says what is approximated by the agents that are asked about, each by what it can do', async () => {
-    await cli('apply', '-f', file(everything));
     const notes = async (from: string) => (await cli('explain', 'inventory', '--from', from)).stdout;
-    const approximated = (section: string) =>
-      `note ${section}.scope: cluster of inventory-default@1 is enforced by each agent for itself\n`;
+    await cli('apply', '-f', file(everything));
+    // What an agent refuses whole it doesn't approximate.
     expect(await notes('checkout'))
-      .to.include(approximated('rateLimit'))
-      .and.include(approximated('circuit'));
-    for (const said of [approximated('rateLimit'), approximated('circuit'), 'is refused whole'])
-      expect(await notes('web')).not.to.include(said);
+      .to.include('is refused whole')
+      .and.not.include('for itself');
+    const shared =
+      'policy: inventory-default\nmatch: { to: inventory }\nspec:\n  circuit: { scope: cluster }\n';
+    await cli('apply', '-f', file(shared));
+    expect(await notes('checkout')).to.match(
+      /note circuit\.scope: cluster of inventory-default@2 is enforced by the one agent \(version 1\.0\.0, protocol [\d.]+\), each for itself\n/,
+    );
+    for (const said of ['for itself', 'is refused whole']) expect(await notes('web')).not.to.include(said);
   });
 
   it('explain says which sections do nothing for calls into a service', async () => {
