@@ -217,7 +217,8 @@ class BrownoutKeeper implements Brownout {
     }
     if (!changed) return;
     if (level !== before)
-      this.#logger.info({ level, before, source, reason }, 'brownout: the level is another');
+      // `level` is the line's own.
+      this.#logger.info({ brownout: level, before, source, reason }, 'brownout: the level is another');
     for (const listener of this.#changes) this.#call(() => listener({ before, view }));
   }
 

@@ -66,7 +66,8 @@ export interface MeshErrorFields {
 
 /**
  * `message` reads `[circuit_open] inventory: retry in 1200 ms (policy inventory-default@7)`. Building one collects no stack
- * trace: a rejection is an ordinary answer and must cost as little (a trace costs 5 µs and more).
+ * trace: a rejection is an ordinary answer and must cost as little (a trace costs 5 µs and more). But a mistake of the program's has
+ * one, since its place is what there is to know.
  */
 export class MeshError extends Error {
   readonly code: ErrorCode;
@@ -78,7 +79,7 @@ export class MeshError extends Error {
 
   constructor(code: ErrorCode, text: string, fields: MeshErrorFields = {}) {
     const limit = Error.stackTraceLimit;
-    Error.stackTraceLimit = 0;
+    if (code !== 'invalid_configuration') Error.stackTraceLimit = 0;
     const message = describe(code, text, fields);
     if (fields.cause === undefined) super(message);
     else super(message, { cause: fields.cause });

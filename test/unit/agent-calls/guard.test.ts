@@ -58,6 +58,11 @@ describe('guard', () => {
     expect(Error.stackTraceLimit).to.equal(limit);
   });
 
+  it('says where the program is wrong', () => {
+    const wrongHere = () => new MeshError('invalid_configuration', 'no such setting');
+    expect(wrongHere().stack).to.include('wrongHere');
+  });
+
   it('does not ask the circuit for a call that the bulkhead turns away', async () => {
     const { targets, clock } = bench(effectiveOf({ circuit, bulkhead: bulkheadSpec(1) }));
     await rejectionOf(guard(targets, 'db', fails));
