@@ -8,8 +8,12 @@ import type { Outcome } from '../core/resilience/outcome.js';
 
 const ENDPOINTS_MAX = 64;
 const LENGTH_MAX = 256;
-/** `host:port`, as the registry has it; grpc-js says other things of a call that has no connection. */
 const address = /^(\[[^\]\s]+\]|[^:/\s]+):\d+$/;
+
+/** `host:port`, as the registry has it; grpc-js names the channel's target where a call has no connection. */
+export function isInstance(name: string): boolean {
+  return name.length <= LENGTH_MAX && address.test(name);
+}
 
 export interface EndpointCount {
   readonly endpoint: string;
@@ -39,8 +43,7 @@ export class EndpointCounts {
   }
 
   #begin(endpoint: string): EndpointCount | undefined {
-    if (this.#counts.size >= ENDPOINTS_MAX || endpoint.length > LENGTH_MAX || !address.test(endpoint))
-      return undefined;
+    if (this.#counts.size >= ENDPOINTS_MAX || !isInstance(endpoint)) return undefined;
     const count = { endpoint, ok: 0, failed: 0, slow: 0 };
     this.#counts.set(endpoint, count);
     return count;

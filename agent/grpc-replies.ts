@@ -6,12 +6,11 @@
  * with credentials of their own, which nobody sees here, keep none. Bound: that of `Targets.responses`; of the spelt-out ones, one
  * for each entry of a policy and method.
  */
-import { createHash } from 'node:crypto';
 import type * as grpc from '@grpc/grpc-js';
 import type { FallbackSpec } from '../core/policy/model.js';
-import { previousAttemptsHeader } from '../core/resilience/retry.js';
+import { nameOf } from './cache-name.js';
 import type { CallTools } from './call-tools.js';
-import { CRITICALITY_KEY } from './inherited.js';
+import { volatileNames } from './inherited.js';
 import type { Surround } from './surround.js';
 import type { Target } from './target.js';
 import type { Targets } from './targets.js';
@@ -29,18 +28,6 @@ export interface Asked {
 }
 
 type Kept = { readonly bytes: Buffer } | { readonly copy: unknown };
-
-/** Differs from call to call whoever asks. */
-const volatile: ReadonlySet<string> = new Set([
-  CRITICALITY_KEY,
-  previousAttemptsHeader,
-  'traceparent',
-  'tracestate',
-  'grpc-trace-bin',
-  'x-request-id',
-]);
-/** Longer keys are hashed. */
-const KEY_CHARACTERS_MAX = 256;
 
 /** After a success: keeps the answer, if a policy falls back to it. */
 export function keepReply(call: Asked, reply: unknown): void {
@@ -75,13 +62,11 @@ function keyOf({ target, options, metadata, request, tools }: Asked): string | u
   if (credentials !== undefined || request === undefined) return undefined;
   const bytes = attempt(() => method.requestSerialize(request));
   if (!bytes) return undefined;
-  const parts = [`grpc|${tools.id}|${target.callee}|${method.path}`];
+  const parts = ['grpc', String(tools.id), target.callee, method.path];
   for (const key of Object.keys(metadata.getMap()).sort())
-    if (!volatile.has(key)) parts.push(`${key}=${metadata.get(key).map(String).join()}`);
+    if (!volatileNames.has(key)) parts.push(`${key}=${metadata.get(key).map(String).join()}`);
   parts.push(bytes.toString('latin1'));
-  // Lengths first, so that no part can pass for two.
-  const whole = `${parts.map(({ length }) => length).join()}|${parts.join('|')}`;
-  return whole.length <= KEY_CHARACTERS_MAX ? whole : createHash('sha256').update(whole).digest('base64');
+  return nameOf(parts);
 }
 
 /** Bytes of the method's type, by entry of a policy and path; undefined: it doesn't fit. */

@@ -63,7 +63,7 @@ export interface EngineOptions<T> extends GuardOptions<T> {
   /** What an answer of the policy's fallback is to the caller; `marker` says that it is one. Default: the answer as it is. */
   readonly degraded?: ((answer: unknown, marker: string) => T) | undefined;
   /** Which request a good answer is kept under, where the call has a key; undefined: none is kept. Default: the key alone. */
-  readonly request?: (() => string | undefined) | undefined;
+  readonly request?: (() => readonly string[] | undefined) | undefined;
   /** What an answer takes in the cache of a policy's fallback; undefined: it can't be kept. Default: nobody knows, a guess. */
   readonly bytesOf?: ((value: T) => number | undefined) | undefined;
   /**

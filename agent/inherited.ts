@@ -15,6 +15,14 @@ export const CRITICALITY_KEY = 'switchgear-criticality';
 const traceKeys = ['traceparent', 'tracestate', 'grpc-trace-bin'] as const;
 const noTrace: CallContext['trace'] = [];
 
+/** Metadata, or headers, that differ from call to call whoever asks, and that no answer depends on. */
+export const volatileNames: ReadonlySet<string> = new Set([
+  CRITICALITY_KEY,
+  previousAttemptsHeader,
+  ...traceKeys,
+  'x-request-id',
+]);
+
 /**
  * An object of its own and not the call itself: whatever a handler leaves behind (a timer, a socket) keeps it, and must not keep
  * the call's stream and messages with it.

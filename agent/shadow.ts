@@ -12,6 +12,7 @@ import type { OutlierWatch } from '../core/resilience/outlier-watch.js';
 import { type Plan, WAITING } from '../core/resilience/plan.js';
 import type { RollingLatency } from '../core/resilience/rolling-latency.js';
 import type { DecisionKind } from './decisions.js';
+import { isInstance } from './endpoint-counts.js';
 
 /** Who is told, and counts. */
 export interface ShadowTeller {
@@ -100,9 +101,9 @@ export class Shadow {
       teller.decide('would-timeout', streamTimeout.source, 'deadline_exceeded', tookText(tookMs));
   }
 
-  /** An attempt at this instance, of a channel that balances, is over. */
+  /** An attempt is over. `instance`: where it went; one that no connection took went nowhere, and counts for none. */
   left(instance: string, ok: boolean, now: number, teller: ShadowTeller): void {
-    if (this.#outliers === undefined || instance === '') return;
+    if (this.#outliers === undefined || !isInstance(instance)) return;
     const source = this.#effective.outlier?.source;
     for (const { address, forMs, failed, calls } of this.#outliers.record(instance, ok, now)) {
       const text = `${address} for ${formatDuration(forMs)}: ${failed} of ${calls} calls failed`;

@@ -6,6 +6,7 @@
 
 import type { Signals } from '../core/brownout/rules.js';
 import type { ClusterView } from '../core/coordination/contract.js';
+import { partsOf } from '../core/coordination/evaluation.js';
 import type { CircuitRow, Circuits, Roster } from './ports.js';
 
 /** Where it is looked up. */
@@ -42,6 +43,6 @@ function idsKeptOpen(views: readonly ClusterView[]): ReadonlySet<string> {
   return new Set(
     views
       .filter(({ record, nextStepMs, shadow }) => record.state === 'open' && nextStepMs > 0 && !shadow)
-      .map(({ record }) => record.id.replace(/@.*$/s, '')),
+      .map(({ record }) => partsOf(record.id).circuit),
   );
 }

@@ -1,5 +1,5 @@
 /**
- * The body of a request through `mesh.dispatcher`: whether it can be sent twice, and whether it can still be sent once because an
+ * The body of a request: whether it can be sent twice, and (through `mesh.dispatcher`) whether it can still be sent once because an
  * attempt that reached nobody has not begun to read it.
  */
 import { Readable } from 'node:stream';
@@ -51,14 +51,16 @@ function isAsyncIterable(body: unknown): body is AsyncIterable<unknown> {
   return typeof body === 'object' && body !== null && Symbol.asyncIterator in body;
 }
 
-function isRepeatable(body: unknown): boolean {
+/** Whether it can be sent again: a stream, or whatever else is gone through once, can't. */
+export function isRepeatable(body: unknown): boolean {
   return (
     body === undefined ||
     body === null ||
     typeof body === 'string' ||
-    body instanceof ArrayBuffer ||
-    ArrayBuffer.isView(body) ||
+    body instanceof URLSearchParams ||
     body instanceof FormData ||
-    body instanceof Blob
+    body instanceof Blob ||
+    body instanceof ArrayBuffer ||
+    ArrayBuffer.isView(body)
   );
 }

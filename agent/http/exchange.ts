@@ -44,7 +44,9 @@ export class Exchange {
     return new Promise((resolve, reject) => {
       this.#resolveHead = resolve;
       this.#rejectHead = reject;
-      pool.dispatch(options, this);
+      // Nobody is asked for what nobody waits for any more.
+      if (this.#aborted) this.onError(this.#aborted.reason);
+      else pool.dispatch(options, this);
     });
   }
 

@@ -11,6 +11,7 @@ import { MeshError } from '../../core/errors.js';
 import { guard } from '../guard.js';
 import type { EngineOptions, GuardContext, Judgement } from '../guarded-function.js';
 import { Answer, degradedAnswer, keptAnswer } from './answer.js';
+import { isRepeatable } from './body.js';
 import { limitBody, limitDrain } from './body-limit.js';
 import { dial, type Knock, type Route } from './dial.js';
 import { isUnsent, markUnsent } from './faults.js';
@@ -196,18 +197,4 @@ class Abort {
     this.#followed(aborted.reason);
     this.now(aborted.reason);
   };
-}
-
-/** Whether a body can be sent again: a stream can't. */
-function isRepeatable(body: unknown): boolean {
-  return (
-    body === undefined ||
-    body === null ||
-    typeof body === 'string' ||
-    body instanceof URLSearchParams ||
-    body instanceof FormData ||
-    body instanceof Blob ||
-    body instanceof ArrayBuffer ||
-    ArrayBuffer.isView(body)
-  );
 }

@@ -5,9 +5,8 @@
  */
 import { z } from 'zod';
 import { type Able, parseDocument, unmet } from '../../core/policy/index.js';
-import type { PolicyRevision } from '../../core/policy/model.js';
+import type { Policy, PolicyRevision } from '../../core/policy/model.js';
 import type { AgentRow, Mirror } from '../ports.js';
-import type { HistoryEntry } from '../store/store.js';
 
 const HISTORY_MAX = 100;
 const EXAMPLES_MAX = 3;
@@ -58,15 +57,17 @@ export async function judge(
   mirror: Source,
   wallNow: number,
 ): Promise<Judged> {
-  const pasts = new Map<string, readonly HistoryEntry[]>();
+  const limits = new Limits();
+  const pasts = new Map<string, readonly Past[]>();
   for (const entry of matching)
-    if (agents.some((row) => refuses(row, entry))) pasts.set(entry.policy.name, await pastOf(mirror, entry));
+    if (agents.some((row) => limits.refuses(row, entry)))
+      pasts.set(entry.policy.name, await pastOf(mirror, entry));
   const kept = (row: AgentRow, entry: PolicyRevision) =>
-    keptBy(row, entry, pasts.get(entry.policy.name) ?? [], wallNow);
+    keptBy(row, entry, pasts.get(entry.policy.name) ?? [], { limits, wallNow });
   const found = new Map<string, { rows: AgentRow[]; group: Group }>();
   for (const row of agents) {
-    const group = groupOf(row, matching, kept);
-    const key = JSON.stringify([{ ...group, examples: [] }, [...row.capabilities].sort()]);
+    const group = groupOf(row, matching, limits, kept);
+    const key = JSON.stringify([group, limits.abilityOf(row)]);
     const known = found.get(key);
     if (known) known.rows.push(row);
     else found.set(key, { rows: [row], group });
@@ -76,6 +77,7 @@ export async function judge(
     agents: rows.length,
     examples: rows.slice(0, EXAMPLES_MAX).map(({ agent }) => agent),
   }));
+  const byName = new Map(agents.map((row) => [row.agent, row]));
   return {
     groups,
     able: [...found.values()].map(({ rows, group }) => ({
@@ -84,20 +86,54 @@ export async function judge(
       keep: (policy) => keptText(group.refuses.find((one) => one.policy === policy)),
     })),
     keeps(agent, policy) {
-      const row = agents.find((one) => one.agent === agent);
+      const row = byName.get(agent);
       const entry = matching.find((one) => one.policy.name === policy);
       return row && entry && kept(row, entry);
     },
   };
 }
 
+/**
+ * What agents can't enforce: looked up once for each ability and document, of which there are a few where there are ten thousand
+ * agents.
+ */
+class Limits {
+  readonly #unmet = new Map<string, Map<Policy, readonly string[]>>();
+  readonly #abilities = new Map<AgentRow, string>();
+
+  /** The same text for agents that can do the same. */
+  abilityOf(row: AgentRow): string {
+    const ability = this.#abilities.get(row) ?? [...row.capabilities].sort().join();
+    this.#abilities.set(row, ability);
+    return ability;
+  }
+
+  of(row: AgentRow, policy: Policy): readonly string[] {
+    const ability = this.abilityOf(row);
+    const known = this.#unmet.get(ability) ?? new Map<Policy, readonly string[]>();
+    this.#unmet.set(ability, known);
+    const lacks = known.get(policy) ?? unmet(policy, row.capabilities);
+    known.set(policy, lacks);
+    return lacks;
+  }
+
+  /** It says so, or it will, as far as its capabilities tell. */
+  refuses(row: AgentRow, { policy, revision }: PolicyRevision): boolean {
+    return (
+      row.refused.some((one) => one.policy === policy.name && one.revision === revision) ||
+      this.of(row, policy).length > 0
+    );
+  }
+}
+
 function groupOf(
   row: AgentRow,
   matching: readonly PolicyRevision[],
+  limits: Limits,
   kept: (row: AgentRow, entry: PolicyRevision) => number | null | undefined,
 ): Group {
   const [refused, taken] = [true, false].map((wanted) =>
-    matching.filter((entry) => refuses(row, entry) === wanted),
+    matching.filter((entry) => limits.refuses(row, entry) === wanted),
   ) as [PolicyRevision[], PolicyRevision[]];
   return {
     agents: 1,
@@ -112,51 +148,56 @@ function groupOf(
       return {
         policy: entry.policy.name,
         revision: entry.revision,
-        lacks: unmet(entry.policy, row.capabilities),
+        lacks: [...limits.of(row, entry.policy)],
         ...(goesOn === undefined ? {} : { keeps: goesOn }),
       };
     }),
   };
 }
 
-/** It says so, or it will, as far as its capabilities tell. */
-function refuses({ refused, capabilities }: AgentRow, { policy, revision }: PolicyRevision): boolean {
-  return (
-    refused.some((one) => one.policy === policy.name && one.revision === revision) ||
-    unmet(policy, capabilities).length > 0
-  );
+/** A revision of a policy. */
+interface Past {
+  readonly revision: number;
+  readonly at: number;
+  /** Undefined: it is no policy any more that could be read; null: the deletion. */
+  readonly policy: Policy | null | undefined;
 }
 
 /** Newest first, from this revision on; nothing while the store is away. */
-async function pastOf(
-  mirror: Source,
-  { policy, revision }: PolicyRevision,
-): Promise<readonly HistoryEntry[]> {
+async function pastOf(mirror: Source, { policy, revision }: PolicyRevision): Promise<readonly Past[]> {
   try {
-    return await mirror.history(policy.name, { before: revision + 1, limit: HISTORY_MAX });
+    const entries = await mirror.history(policy.name, { before: revision + 1, limit: HISTORY_MAX });
+    return entries.map(({ document, ...entry }) => ({
+      ...entry,
+      policy: document === null ? null : read(document),
+    }));
   } catch {
     return [];
   }
 }
 
+function read(document: string): Policy | undefined {
+  const result = parseDocument(document);
+  return result.ok ? result.policy : undefined;
+}
+
 /** Revision that an agent goes on with that refuses this one; null: none; undefined: not known. */
 function keptBy(
-  { applied, capabilities, connectedMs }: AgentRow,
+  row: AgentRow,
   { staged }: PolicyRevision,
-  past: readonly HistoryEntry[],
-  wallNow: number,
+  past: readonly Past[],
+  { limits, wallNow }: { limits: Limits; wallNow: number },
 ): number | null | undefined {
-  const connectedAt = wallNow - connectedMs;
+  const connectedAt = wallNow - row.connectedMs;
   for (const [i, newer] of past.entries()) {
     const entry = past[i + 1];
     if (!entry) break;
-    if (entry.document === null) return null;
-    const result = parseDocument(entry.document);
-    if (!result.ok || unmet(result.policy, capabilities).length > 0) continue;
+    if (entry.policy === null) return null;
+    if (entry.policy === undefined || limits.of(row, entry.policy).length > 0) continue;
     // It has seen it, or was here while it was the newest.
-    if (applied >= entry.revision || connectedAt < newer.at) return entry.revision;
+    if (row.applied >= entry.revision || connectedAt < newer.at) return entry.revision;
     const before = staged?.previous;
-    return before && unmet(before.policy, capabilities).length === 0 ? before.revision : undefined;
+    return before && limits.of(row, before.policy).length === 0 ? before.revision : undefined;
   }
   return past.length === 0 || past.length === HISTORY_MAX ? undefined : null;
 }

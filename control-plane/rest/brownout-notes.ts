@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import type { BrownoutSetting, Rule } from '../../core/brownout/setting.js';
 import type { AgentRow, BrownoutView, Mirror } from '../ports.js';
-import { strangers } from './strangers.js';
+import { Known, strangers } from './strangers.js';
 
 export const brownoutNotes = z
   .array(z.object({ kind: z.enum(['rule', 'unknown', 'flapping']), message: z.string() }))
@@ -23,7 +23,8 @@ export function ruleNotes(
   mirror: Mirror,
   agents: readonly AgentRow[],
 ): BrownoutNote[] {
-  return rules.flatMap((rule, i) => [...unknownIn(rule, i, mirror, agents), ...flapping(rule, i)]);
+  const known = new Known(mirror, agents);
+  return rules.flatMap((rule, i) => [...unknownIn(rule, i, known), ...flapping(rule, i)]);
 }
 
 /** Of rules that are on and say more than the operator does. */
@@ -42,12 +43,12 @@ export function holdingNotes({ level, source, setting, rules }: BrownoutView): B
     }));
 }
 
-function unknownIn({ when }: Rule, i: number, mirror: Mirror, agents: readonly AgentRow[]): BrownoutNote[] {
+function unknownIn({ when }: Rule, i: number, known: Known): BrownoutNote[] {
   return (['circuit', 'callee'] as const).flatMap((field) => {
     const to = when[field];
     return to === undefined
       ? []
-      : strangers({ to }, mirror, agents).map((message) => ({
+      : strangers({ to }, known).map((message) => ({
           kind: 'unknown' as const,
           message: `rules[${i}].when.${field}: ${message}`,
         }));

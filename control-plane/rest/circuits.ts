@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import type { ClusterView, Override } from '../../core/coordination/contract.js';
+import { partsOf } from '../../core/coordination/evaluation.js';
 import { MeshError } from '../../core/errors.js';
 import type { CircuitRow } from '../ports.js';
 import { clusterAnswer, overrideShown, showCluster, showOverride } from './cluster-circuits.js';
@@ -165,7 +166,7 @@ function toCircuit(id: string, { rows, view, override }: Parts, now: number): Ci
 
 /** Of an id: callee, policy, and the method or an empty text. None of them has `|` or `@` in it. */
 export function namesOf(id: string): { callee: string; policy: string; method: string } {
-  const [callee = '', policy = '', method = ''] = id.replace(/@.*$/s, '').split('|');
+  const [callee = '', policy = '', method = ''] = partsOf(id).circuit.split('|');
   return { callee, policy, method };
 }
 

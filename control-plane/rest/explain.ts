@@ -12,7 +12,7 @@ import { answer } from './negotiate.js';
 import { operation } from './operation.js';
 import { readQuery } from './parameters.js';
 import { reachOf } from './rollout.js';
-import { strangers } from './strangers.js';
+import { Known, strangers } from './strangers.js';
 
 const source = { policy: z.string(), revision: z.int() };
 
@@ -99,7 +99,10 @@ export function explainRoutes(app: App, { mirror, roster, clock }: RestContext):
             ...keptOf(judged.keeps(row.agent, refusal.policy)),
           })),
       );
-      const unknown = strangers(asked, mirror, all).map((message) => ({ kind: 'unknown', message }));
+      const unknown = strangers(asked, new Known(mirror, all)).map((message) => ({
+        kind: 'unknown',
+        message,
+      }));
       const assumed = agents.length > 0 || matching.length === 0 ? [] : [nobody];
       return answer(request, reply, {
         ...explanation,

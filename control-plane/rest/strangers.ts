@@ -13,54 +13,85 @@ type Source = Pick<Mirror, 'services' | 'interests' | 'policies' | 'policiesTo'>
 /** A sentence for each name that neither instances, agents nor policies have. */
 export function strangers(
   { from, to }: { readonly from?: string | undefined; readonly to: string },
-  mirror: Source,
-  agents: readonly AgentRow[],
+  known: Known,
 ): string[] {
-  const isService = (name: string) =>
-    mirror.services().has(name) ||
-    mirror.interests().has(name) ||
-    agents.some(({ service }) => service === name);
-  const isCallee = (name: string) =>
-    name === SELF ||
-    isService(name) ||
-    mirror.policiesTo(name).length > 0 ||
-    agents.some(({ callees }) => callees.includes(name)) ||
-    [...mirror.interests().values()].some((callees) => callees.has(name));
-  const isCaller = (name: string) =>
-    isService(name) ||
-    [...mirror.policiesTo(to), ...mirror.policiesTo('*')].some(({ policy }) => policy.match.from === name);
   const unknown = [
-    ...(isCallee(to) ? [] : [{ name: to, what: 'calls it, registered as it, or has a policy for it' }]),
-    ...(from === undefined || isCaller(from)
+    ...(known.isCallee(to) ? [] : [{ name: to, what: 'calls it, registered as it, or has a policy for it' }]),
+    ...(from === undefined || known.isCaller(from, to)
       ? []
       : [{ name: from, what: 'registered as it or has a policy from it' }]),
   ];
-  if (unknown.length === 0) return [];
-  const known = namesOf(mirror, agents);
   return unknown.map(({ name, what }) => {
-    const meant = nearest(name, known);
+    const meant = nearest(name, known.names);
     return `${name}: nobody ${what} yet${meant === undefined ? '' : `; did you mean ${meant}?`}`;
   });
 }
 
-function namesOf(mirror: Source, agents: readonly AgentRow[]): string[] {
+/** Whoever is known: for one answer, in which many may be asked for. Ten thousand agents are gone through once, and if need be. */
+export class Known {
+  readonly #mirror: Source;
+  readonly #agents: readonly AgentRow[];
+  #ofAgents: { readonly services: ReadonlySet<string>; readonly callees: ReadonlySet<string> } | undefined;
+  #names: readonly string[] | undefined;
+
+  constructor(mirror: Source, agents: readonly AgentRow[]) {
+    this.#mirror = mirror;
+    this.#agents = agents;
+  }
+
+  isCallee(name: string): boolean {
+    return (
+      name === SELF ||
+      this.#isService(name) ||
+      this.#mirror.policiesTo(name).length > 0 ||
+      this.#connected.callees.has(name) ||
+      [...this.#mirror.interests().values()].some((callees) => callees.has(name))
+    );
+  }
+
+  isCaller(name: string, to: string): boolean {
+    const about = [...this.#mirror.policiesTo(to), ...this.#mirror.policiesTo('*')];
+    return this.#isService(name) || about.some(({ policy }) => policy.match.from === name);
+  }
+
+  /** Up to KNOWN_MAX. */
+  get names(): readonly string[] {
+    this.#names ??= namesOf(this.#mirror, this.#connected);
+    return this.#names;
+  }
+
+  #isService(name: string): boolean {
+    const { services } = this.#connected;
+    return this.#mirror.services().has(name) || this.#mirror.interests().has(name) || services.has(name);
+  }
+
+  get #connected() {
+    this.#ofAgents ??= {
+      services: new Set(this.#agents.map(({ service }) => service)),
+      callees: new Set(this.#agents.flatMap(({ callees }) => callees)),
+    };
+    return this.#ofAgents;
+  }
+}
+
+type Connected = { readonly services: Iterable<string>; readonly callees: Iterable<string> };
+
+function namesOf(mirror: Source, connected: Connected): string[] {
   const names = new Set<string>();
-  for (const name of everyName(mirror, agents)) {
+  for (const name of everyName(mirror, connected)) {
     if (name !== '*' && name !== SELF) names.add(name);
     if (names.size >= KNOWN_MAX) break;
   }
   return [...names];
 }
 
-function* everyName(mirror: Source, agents: readonly AgentRow[]): Iterable<string> {
+function* everyName(mirror: Source, { services, callees }: Connected): Iterable<string> {
   yield* mirror.services().keys();
-  for (const [service, callees] of mirror.interests()) {
+  for (const [service, interests] of mirror.interests()) {
     yield service;
-    yield* callees;
+    yield* interests;
   }
-  for (const { service, callees } of agents) {
-    yield service;
-    yield* callees;
-  }
+  yield* services;
+  yield* callees;
   for (const { policy } of mirror.policies()) yield policy.match.to;
 }

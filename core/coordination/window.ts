@@ -105,7 +105,7 @@ export class CircuitWindow {
     if (failed > 0 || slow > 0) this.#badSlice = this.#slice;
     if (calls > 0) add(cell.calls, place, calls);
     if (failed === 0 && slow === 0 && blocked === 0) return;
-    cell.bad ??= new Array<number>(SLICES * BAD_FIELDS).fill(0);
+    cell.bad ??= zeros(SLICES * BAD_FIELDS);
     const at = place * BAD_FIELDS;
     if (failed > 0) add(cell.bad, at, failed);
     if (slow > 0) add(cell.bad, at + 1, slow);
@@ -261,8 +261,7 @@ export class CircuitWindow {
       if (agent.cells.length === 0) this.#agents.delete(agent.name);
       return undefined;
     }
-    const calls = [0, 0, 0, 0, 0, 0, 0, 0];
-    const cell: Cell = { endpoint, calls, bad: undefined, newest: this.#slice };
+    const cell: Cell = { endpoint, calls: zeros(SLICES), bad: undefined, newest: this.#slice };
     // A list that grows by `push` has room for 17.
     agent.cells = agent.cells.length === 0 ? [cell] : [...agent.cells, cell];
     this.#agents.set(agent.name, agent);
@@ -351,6 +350,10 @@ function* named(groups: ReadonlyMap<string, readonly Tally[]>, span: number) {
 /** Whatever was sent: a whole number that can be added up. */
 function count(sent: number): number {
   return sent > 0 ? Math.min(Math.floor(sent), COUNT_MAX) : 0;
+}
+
+function zeros(length: number): number[] {
+  return new Array<number>(length).fill(0);
 }
 
 function add(counts: number[], at: number, more: number): void {

@@ -59,6 +59,22 @@ describe('explain in a mixed fleet', () => {
     expect(refused).to.deep.equal([{ agent: 'checkout/old', ...refusal, keeps: 1 }]);
   });
 
+  it('reads each document of the past once, however many agents refuse the present one', async () => {
+    for (let i = 1; i <= 5; i++) await put('inv', { ...second, timeout: `${i}s` });
+    context.roster.rows = Array.from({ length: 50 }, (_, i) => ({ ...old(), agent: `checkout/old-${i}` }));
+    let parsed = 0;
+    const { parse } = JSON;
+    JSON.parse = (text: string, ...more: []) => {
+      if (text.includes('"rateLimit"')) parsed++;
+      return parse(text, ...more);
+    };
+    const { agents } = await explained().finally(() => {
+      JSON.parse = parse;
+    });
+    expect(agents[0]).to.include({ agents: 50 });
+    expect(parsed).to.be.at.most(10);
+  });
+
   it('counts agents that do the same together', async () => {
     await put('inv', first);
     context.roster.rows = Array.from({ length: 5 }, (_, i) => agentRow('checkout', `c${i}`));

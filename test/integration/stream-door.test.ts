@@ -14,7 +14,7 @@ import { VirtualClock } from '../support/virtual-clock.js';
 const { status } = grpc;
 const KEEPALIVE_TIMER = '02';
 
-/** Which timer runs of each accepted connection on this port (proc(5): `tr` of /proc/net/tcp). */
+/** Which timer runs of each accepted connection on this port (proc(5): `tr` of /proc/net/tcp, which Linux alone has). */
 function timersOf(port: number): string[] {
   const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   const rows = readFileSync('/proc/net/tcp', 'utf8').split('\n').slice(1, -1);
@@ -66,9 +66,7 @@ describe('stream: the door', () => {
       });
     }
 
-    it('has the kernel ask now and then whether a peer that says nothing is there', async function () {
-      // Linux alone says so of a socket.
-      if (process.platform !== 'linux') this.skip();
+    it('has the kernel ask now and then whether a peer that says nothing is there', async () => {
       const plane = await start();
       const port = Number(plane.address.split(':').at(-1));
       const peer = connectSocket(port, '127.0.0.1');

@@ -6,11 +6,10 @@
 import * as grpc from '@grpc/grpc-js';
 import { expect } from 'chai';
 import { createServerInterceptor } from '../../agent/server-interceptor.js';
-import { Targets } from '../../agent/targets.js';
-import { systemClock } from '../../core/clock.js';
+import type { Targets } from '../../agent/targets.js';
 import { ask, callKinds, KindsClient, KindsServer, requestStreams } from '../support/kinds.js';
-import { keptLogger } from '../support/logs.js';
-import { bulkheadSpec, effectiveOf, evenRandom } from '../support/specs.js';
+import { liveTargets } from '../support/live-targets.js';
+import { bulkheadSpec, effectiveOf } from '../support/specs.js';
 import { until } from '../support/until.js';
 
 describe('a call in line whose messages somebody nearer to the wire has read', () => {
@@ -37,15 +36,7 @@ describe('a call in line whose messages somebody nearer to the wire has read', (
 
   beforeEach(async () => {
     read = 0;
-    targets = new Targets({
-      service: 'inventory',
-      clock: systemClock,
-      random: evenRandom,
-      logger: keptLogger(),
-      effective: () => effective,
-      onNewCallee: () => undefined,
-      onCircuit: () => undefined,
-    });
+    targets = liveTargets(() => effective);
     server = new KindsServer({ interceptors: [readsAhead, createServerInterceptor(targets)] });
     await server.start();
     client = new KindsClient(server.address, grpc.credentials.createInsecure());

@@ -25,6 +25,15 @@ export const stages = [
 ] as const;
 export type Stage = (typeof stages)[number];
 
+/** What a stage that turns a call away before it begins says. */
+export const rejectionCodes = {
+  deadline: 'deadline_exceeded',
+  rateLimit: 'rate_limited',
+  admission: 'overloaded',
+  bulkhead: 'bulkhead_full',
+  circuit: 'circuit_open',
+} as const satisfies { readonly [S in Stage]?: string };
+
 export const isOutside = (outer: Stage, inner: Stage) => stages.indexOf(outer) < stages.indexOf(inner);
 export const areRivals = (one: Stage, other: Stage) =>
   [one, other].every((stage) => stage === 'retry' || stage === 'hedge');

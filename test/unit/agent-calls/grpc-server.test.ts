@@ -6,12 +6,12 @@ import * as grpc from '@grpc/grpc-js';
 import { expect } from 'chai';
 import { type CallContext, currentContext } from '../../../agent/context.js';
 import { createServerInterceptor } from '../../../agent/server-interceptor.js';
-import { Targets } from '../../../agent/targets.js';
+import type { Targets } from '../../../agent/targets.js';
 import { systemClock } from '../../../core/clock.js';
 import type { Effective } from '../../../core/policy/model.js';
 import { echoService } from '../../support/echo.js';
-import { keptLogger } from '../../support/logs.js';
-import { bulkheadSpec, effectiveOf, evenRandom } from '../../support/specs.js';
+import { liveTargets } from '../../support/live-targets.js';
+import { bulkheadSpec, effectiveOf } from '../../support/specs.js';
 import { settled } from '../../support/targets.js';
 import { until } from '../../support/until.js';
 
@@ -94,15 +94,7 @@ describe('the server interceptor in a real server', () => {
     ran = [];
     throws = false;
     handle = (_call, text, answer) => void (text === 'hang' || answer(`re: ${text}`));
-    targets = new Targets({
-      service: 'inventory',
-      clock: systemClock,
-      random: evenRandom,
-      logger: keptLogger(),
-      effective: () => effective,
-      onNewCallee: () => undefined,
-      onCircuit: () => undefined,
-    });
+    targets = liveTargets(() => effective);
     policies(effectiveOf({ bulkhead: bulkheadSpec(1) }));
     server = new grpc.Server({ interceptors: [createServerInterceptor(targets)] });
     const written = (call: Handled) => (said: string) => {

@@ -10,18 +10,13 @@ import type { Random } from '../../../core/random.js';
 import { told } from '../../support/guarded.js';
 import { retrySpec } from '../../support/retrying.js';
 import { bulkheadSpec, circuitSpec, effectiveOf } from '../../support/specs.js';
+import { rejectionCodes } from '../../support/stage-line.js';
 import { type Bench, bench, rejectionOf, settled, work } from '../../support/targets.js';
 
 /** From the outside in. */
 const stages = ['rateLimit', 'admission', 'bulkhead', 'circuit'] as const;
 type Stage = (typeof stages)[number];
 
-const codes: { readonly [S in Stage]: string } = {
-  rateLimit: 'rate_limited',
-  admission: 'overloaded',
-  bulkhead: 'bulkhead_full',
-  circuit: 'circuit_open',
-};
 const TOKENS = 6;
 const PROBES = 2;
 /** 5 s and the jitter. */
@@ -123,10 +118,12 @@ describe('a guarded call that is turned away', () => {
       await stack.obstruct();
       const before = stack.look();
       for (let i = 0; i < 20; i++)
-        expect(((await rejectionOf(stack.call())) as MeshError).code).to.equal(codes[rejecting]);
+        expect(((await rejectionOf(stack.call())) as MeshError).code).to.equal(rejectionCodes[rejecting]);
       expect(stack.started).to.equal(0);
       expect(stack.look()).to.deep.equal(before);
-      expect(stack.made.targets.get('db').tally.rejections).to.deep.equal({ [codes[rejecting]]: 20 });
+      expect(stack.made.targets.get('db').tally.rejections).to.deep.equal({
+        [rejectionCodes[rejecting]]: 20,
+      });
 
       await stack.clear();
       const { targets } = stack.made;
@@ -161,7 +158,7 @@ describe('a guarded call that is turned away', () => {
       const budget = stack.made.targets.get('db').surround?.budget;
       const tokens = budget?.tokens;
       for (let i = 0; i < 5; i++)
-        expect(((await rejectionOf(stack.call())) as MeshError).code).to.equal(codes[rejecting]);
+        expect(((await rejectionOf(stack.call())) as MeshError).code).to.equal(rejectionCodes[rejecting]);
       const held = rejecting === 'bulkhead' ? 1 : 0;
       expect([stack.started, budget?.tokens, budget?.active, budget?.extras]).to.deep.equal([
         0,

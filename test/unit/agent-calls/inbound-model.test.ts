@@ -14,14 +14,13 @@ import type { Random } from '../../../core/random.js';
 import { told, watchPending } from '../../support/guarded.js';
 import { callKinds, methodNames, requestStreams, responseStreams } from '../../support/kinds.js';
 import { type Arrival, arrive, type NullWire } from '../../support/null-wire.js';
-import { walks } from '../../support/property.js';
+import { lives } from '../../support/property.js';
 import { retrySpec } from '../../support/retrying.js';
 import { bulkheadSpec, circuitSpec, effectiveOf } from '../../support/specs.js';
 import { SpokenWire } from '../../support/spoken-wire.js';
 import { type Bench, bench, settled } from '../../support/targets.js';
 
 const { status } = grpc;
-const STEPS = 10_000;
 const HOUR_MS = 3_600_000;
 /** Calls that come at once: more than a limit that finds itself begins with. */
 const CROWD = 25;
@@ -387,14 +386,5 @@ function refused({ wire }: Call): boolean {
 }
 
 describe('the life of calls into this service', () => {
-  walks(
-    `tells each client once, and leaves nothing behind, over ${STEPS} random deeds`,
-    8,
-    async (random) => {
-      const life = new Life(random);
-      for (let i = 0; i < STEPS; i++) await life.step();
-      await life.end();
-      life.check();
-    },
-  );
+  lives('tells each client once, and leaves nothing behind', (random) => new Life(random));
 });

@@ -176,6 +176,28 @@ describe('a policy in shadow', () => {
     expect([made.permits.out, made.targets.permitsOut]).to.deep.equal([0, 0]);
   });
 
+  it('would leave out instances alone, and not the target that grpc-js names of a call without a connection', () => {
+    const outlier = {
+      ...{ intervalMs: 1_000, failureRate: 0.5, minimumCalls: 1, minimumHosts: 1 },
+      ...{ ejectForMs: 5_000, maxEjectForMs: 5_000, maxEjected: 1 },
+    };
+    for (const [peer, would] of [
+      ['switchgear:///inventory', {}],
+      ['null', {}],
+      ['127.0.0.1:5001', { 'would-eject': 1 }],
+    ] as const) {
+      const made = intercepted({});
+      made.apply({}, effectiveOf({ outlier }, { policy: 'stricter', revision: 9 }));
+      for (let i = 0; i < 2; i++) {
+        const [wire] = made.make().wires;
+        Object.assign(wire ?? {}, { getPeer: () => peer });
+        wire?.end(status.UNAVAILABLE);
+        made.clock.advance(1_000);
+      }
+      expect(made.target().tally.would, peer).to.deep.equal(would);
+    }
+  });
+
   it('tells of no retry and no copy of what is never made twice, and of no fallback that a stream has not', () => {
     const spec: Parameters<typeof effectiveOf>[0] = {
       retry: retrySpec(),

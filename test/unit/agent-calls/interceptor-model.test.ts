@@ -10,13 +10,12 @@ import type { Effective, FallbackSpec, Sections } from '../../../core/policy/mod
 import type { Random } from '../../../core/random.js';
 import { told, watchPending } from '../../support/guarded.js';
 import { NullCall, type StubbedCall, stubbedCall } from '../../support/null-transport.js';
-import { walks } from '../../support/property.js';
+import { lives } from '../../support/property.js';
 import { retrySpec } from '../../support/retrying.js';
 import { bulkheadSpec, circuitSpec, effectiveOf } from '../../support/specs.js';
 import { type Bench, bench, settled } from '../../support/targets.js';
 
 const { status } = grpc;
-const STEPS = 10_000;
 const METHOD = 'shop.v1.Inventory/Get';
 const statuses = [
   status.OK,
@@ -290,14 +289,5 @@ class Life {
 }
 
 describe('the life of calls with everything around them', () => {
-  walks(
-    `tells each client once, and leaves nothing behind, over ${STEPS} random deeds`,
-    8,
-    async (random) => {
-      const life = new Life(random);
-      for (let i = 0; i < STEPS; i++) await life.step();
-      await life.end();
-      life.check();
-    },
-  );
+  lives('tells each client once, and leaves nothing behind', (random) => new Life(random));
 });

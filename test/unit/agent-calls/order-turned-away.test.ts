@@ -13,6 +13,7 @@ import {
   isOutside,
   Line,
   OPEN_MS,
+  rejectionCodes,
   type Stage,
   stages,
 } from '../../support/stage-line.js';
@@ -20,14 +21,6 @@ import {
 /** Whoever turns calls away before they begin, from the outside in. */
 const rejecting = ['deadline', 'rateLimit', 'admission', 'bulkhead', 'circuit'] as const;
 type Rejecting = (typeof rejecting)[number];
-
-const codes: { readonly [R in Rejecting]: string } = {
-  deadline: 'deadline_exceeded',
-  rateLimit: 'rate_limited',
-  admission: 'overloaded',
-  bulkhead: 'bulkhead_full',
-  circuit: 'circuit_open',
-};
 
 /** Of the call that the rejected ones are made to answer. */
 const deadlineOf = (by: readonly Stage[]) => (by.includes('deadline') ? 0 : undefined);
@@ -99,7 +92,7 @@ for (const engine of engines) {
           for (let i = 0; i < 3; i++) {
             const call = await line.call(deadlineOf([by]));
             // In the same tick: nobody waits for a deadline, a pause or a copy.
-            expect(call.end).to.equal(other === 'fallback' ? 'degraded' : codes[by]);
+            expect(call.end).to.equal(other === 'fallback' ? 'degraded' : rejectionCodes[by]);
           }
           await line.pass(2 * HEDGE_MS);
           expect(line.memory()).to.deep.equal(before);
@@ -124,11 +117,11 @@ for (const engine of engines) {
           await obstruct(line, [outer, inner]);
           const before = line.memory();
           for (let i = 0; i < 3; i++)
-            expect((await line.call(deadlineOf([outer]))).end).to.equal(codes[outer]);
+            expect((await line.call(deadlineOf([outer]))).end).to.equal(rejectionCodes[outer]);
           expect(line.memory()).to.deep.equal(before);
           // The inner one would have, had it been asked.
           line.drop(outer);
-          expect((await line.call()).end).to.equal(codes[inner]);
+          expect((await line.call()).end).to.equal(rejectionCodes[inner]);
           await line.expectNothingLeft();
         });
   });
